@@ -1,0 +1,34 @@
+"""The errors that Bellwether raises, split by whose fault they are.
+
+::
+
+    BellwetherError
+    ├── ConfigurationError   the configuration or a command's words are off: exit code 2
+    ├── SourceError          an input cannot be read: missing file, empty glob, torn archive
+    ├── StoreError           the data folder cannot be used: locked, damaged, too new
+    └── QueryError           somebody's SQL or request is off
+
+Bad data is none of these: it is a row in `rejects`. Anything else that is raised is our own fault.
+"""
+
+__all__ = ["BellwetherError", "ConfigurationError", "QueryError", "SourceError", "StoreError"]
+
+
+class BellwetherError(Exception):
+    """The root: its text is one clear message for the person who runs the command."""
+
+
+class ConfigurationError(BellwetherError):
+    """The configuration, or what a command was given, breaks a stated rule."""
+
+
+class SourceError(BellwetherError):
+    """An input cannot be read."""
+
+
+class StoreError(BellwetherError):
+    """The data folder cannot be used."""
+
+
+class QueryError(BellwetherError):
+    """A query is malformed, forbidden or took too long."""

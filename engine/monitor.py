@@ -1,0 +1,388 @@
+"""The monitor: one block after another into panes and facts, on one cursor.
+
+The path of a batch: watermark before each line -> models admitted -> keys asked in the filter ->
+touched keys settled (winners, votes, outcomes) -> facts appended -> event side and label side
+reduced to pane deltas -> the partition's position. All of it happens in the transaction of the
+owner of the cursor, which commits or rolls back; after a rollback a new monitor must be made.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
+
+import duckdb
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from engine.asking import first
+from engine.batch import Batch
+from engine.compaction import SMALL_BLOCKS, SMALL_LINES, compact
+from engine.config import Settings
+from engine.event_side import EventSide
+from engine.known import Known
+from engine.label_side import LabelSide
+from engine.pairing import EVENT_COLUMNS, Paired, Pairing
+from engine.recount import recount
+from engine.retention import drop_old_events, drop_old_rejects
+from engine.seen import SEGMENT_BITS, Seen
+from engine.watermark import NEVER, Mark, Watermarks
+
+__all__ = ["Counts", "Monitor"]
+
+
+@dataclass(slots=True)
+class Counts:
+    """What one block, or a whole run, brought."""
+
+    lines: int = 0
+    events: int = 0
+    votes: int = 0
+    others: int = 0
+    repeats: int = 0
+    rejects: int = 0
+
+    def add(self, other: "Counts") -> None:
+        """Add another count to this one."""
+        for each in fields(self):
+            setattr(self, each.name, getattr(self, each.name) + getattr(other, each.name))
+
+
+class Monitor:
+    """The engine's state over one data folder.
+
+    Parameters
+    ----------
+    cursor : duckdb.DuckDBPyConnection
+        On the tables of `engine.rows`, one thread, inside a transaction whenever `take` is called.
+    settings : Settings
+    pane_s : int
+        Seconds a stored pane; divides 60 and every lookback and step.
+    canonical : callable
+        Canonical JSON of a raw event.
+    """
+
+    def __init__(
+        self,
+        cursor: duckdb.DuckDBPyConnection,
+        settings: Settings,
+        pane_s: int,
+        canonical: Callable[[str], str],
+    ) -> None:
+        self._cursor = cursor
+        self._settings = settings
+        self._seen = Seen()
+        self._pairing = Pairing(cursor, self._seen, settings.time.label_horizon_us, canonical)
+        self._events = EventSide(cursor, pane_s)
+        self._labels = LabelSide(cursor, pane_s)
+        declared = {model.id: model for model in settings.models}
+        self._known = Known(cursor, settings.limits, settings.time, declared)
+        self._partitions: dict[tuple[str, str], int] = {}
+        self._pane_s = pane_s
+        self._load()
+
+    # ---- state ------------------------------------------------------------------------------
+
+    def _load(self) -> None:
+        cursor = self._cursor
+        self._known.load()
+        _make_lists(cursor, self._settings)
+        row = first(
+            cursor,
+            "SELECT epoch_us(watermark), epoch_us(last_event), next_seq, next_outcome,"
+            " small_blocks, compacted_seq FROM clock",
+        ) or (None, None, 0, 1, 0, 0)
+        self.last_event_us: int = NEVER if row[1] is None else row[1]
+        self._next_seq, self._next_outcome, self._small_blocks, self._compacted_seq = row[2:]
+        overall = NEVER if row[0] is None else row[0]
+        self._watermarks = Watermarks(self._settings.time.allowed_lateness_us, overall)
+        for number, source, name, latest in cursor.execute(
+            "SELECT partition_id, source, partition, epoch_us(max_event) FROM partitions"
+        ).fetchall():
+            self._partitions[source, name] = number
+            mark = Mark(NEVER if latest is None else latest, finished=True)
+            self._watermarks.marks[number] = mark
+        self._fill_filter()
+
+    def _fill_filter(self) -> None:
+        for table in ("events_log", "votes_log"):
+            reader = self._cursor.sql(
+                f"SELECT seq >> {SEGMENT_BITS} AS segment, key FROM {table}"
+            ).to_arrow_reader(1 << 20)
+            for batch in reader:
+                segments = batch["segment"].to_numpy()
+                keys = batch["key"].to_numpy()
+                for segment in np.unique(segments):
+                    self._seen.add(int(segment), keys[segments == segment])
+
+    def resume(self) -> Mapping[tuple[str, str], tuple[int, str | None, int | None]]:
+        """Tell per (source, partition) where to go on: position, state, own watermark (µs)."""
+        rows = self._cursor.execute(
+            "SELECT source, partition, position, state, epoch_us(watermark) FROM partitions"
+        ).fetchall()
+        return {(source, name): (at, state, mark) for source, name, at, state, mark in rows}
+
+    def recount(self) -> None:
+        """Count all stored events anew, because a setting that panes depend on has changed."""
+        recount(self._cursor, self._known, self._pane_s, self._settings.time.label_horizon_us)
+        self._load()
+
+    @property
+    def watermark_us(self) -> int:
+        """The overall watermark, µs, or NEVER."""
+        return self._watermarks.overall_us
+
+    @property
+    def limits_reached(self) -> frozenset[str]:
+        """Names of the limits beyond which something was counted as `__other__`."""
+        return frozenset(self._known.over)
+
+    # ---- one block --------------------------------------------------------------------------
+
+    def take(self, batch: Batch, state: str | None = None) -> Counts:
+        """Take one batch into the tables.
+
+        Parameters
+        ----------
+        batch : Batch
+        state : str, optional
+            What the source wants back at a resume beside the position.
+        """
+        block_seq = self._next_seq
+        number = self._partition(batch.block.source, batch.block.partition)
+        times = _times(batch)
+        marks = self._watermarks.advance(number, times, batch.block.received_us)
+        counts = Counts(
+            lines=batch.lines,
+            votes=len(batch.votes),
+            others=len(batch.others),
+            rejects=len(batch.rejects),
+        )
+        self._cursor.register("b_others", batch.others)
+        self._cursor.register("b_rejects", batch.rejects)
+        if len(batch.predictions) or len(batch.votes):
+            stored = self._count(batch, marks, number, block_seq)
+            counts.events, counts.repeats = stored, len(batch.predictions) - stored
+        self._keep_rest(batch, number, block_seq)
+        if len(times):
+            self.last_event_us = max(self.last_event_us, int(times.max()))
+        self._next_seq += batch.lines
+        self._compact(batch)
+        self._write_partition(number, batch, state, counts)
+        self._write_clock()
+        for name in ("b_others", "b_rejects"):
+            self._cursor.unregister(name)
+        return counts
+
+    def _count(
+        self, batch: Batch, marks: npt.NDArray[np.int64], number: int, block_seq: int
+    ) -> int:
+        """Pair, store and reduce the predictions and votes; gives the predictions stored."""
+        cursor = self._cursor
+        paired, hits, touched = self._pairing.classify(batch.predictions, batch.votes)
+        rows = _columns(batch, marks, number, block_seq)
+        rows = rows.append_column("series_id", self._known.admit_models(batch.predictions))
+        rows = rows.append_column("fresh", pa.array(paired.fresh))
+        cursor.register("b_votes", _vote_columns(batch.votes, block_seq))
+        cursor.register("b_predictions", rows)
+        if paired.touched:
+            winners, self._next_outcome = self._pairing.settle(hits, touched, self._next_outcome)
+            paired = _count_winners(paired, rows, winners)
+        cursor.register("b_predictions", rows.append_column("counted", pa.array(paired.counted)))
+        cursor.register("b_sparse", batch.sparse)
+        self._pairing.remember(block_seq, batch.predictions, batch.votes)
+        cursor.execute(
+            f"INSERT INTO events_log SELECT {EVENT_COLUMNS} FROM b_predictions WHERE counted"
+        )
+        self._reduce(batch, paired, block_seq)
+        for name in ("b_predictions", "b_votes", "b_sparse"):
+            cursor.unregister(name)
+        return int(paired.counted.sum())
+
+    def _reduce(self, batch: Batch, paired: Paired, block_seq: int) -> None:
+        series = self._known.series()
+        if paired.counted.any():
+            mixed = batch.sparse["property"].unique().to_pylist() if len(batch.sparse) else []
+            self._events.reduce(batch.properties, mixed, block_seq)
+            self._known.admit_properties()
+            self._events.write()
+        if paired.touched and self._events.take_back(block_seq, series):
+            self._known.admit_properties()
+            self._events.write()
+        if self._labels.gather(fresh=True, touched=paired.touched, series=series):
+            self._labels.count()
+            self._known.admit_classes()
+            self._labels.write(block_seq)
+            self._labels.sum(block_seq, touched=paired.touched, series=series)
+
+    def _keep_rest(self, batch: Batch, number: int, block_seq: int) -> None:
+        received = batch.block.received_us
+        if len(batch.others):
+            self._cursor.execute(
+                f"INSERT INTO other_events SELECT {block_seq} + ordinal, type, model_id, job_id,"
+                " event_id, make_timestamp(event_us), make_timestamp($received), $number,"
+                " position, raw FROM b_others",
+                {"received": received, "number": number},
+            )
+        if len(batch.rejects):
+            self._cursor.execute(
+                "INSERT INTO rejects_log SELECT $number, position, make_timestamp($received),"
+                " reason, field, raw FROM b_rejects",
+                {"received": received, "number": number},
+            )
+
+    def _compact(self, batch: Batch) -> None:
+        if batch.lines < SMALL_LINES:
+            self._small_blocks += 1
+        if self._small_blocks >= SMALL_BLOCKS:
+            compact(self._cursor, self._compacted_seq)
+            self._small_blocks, self._compacted_seq = 0, self._next_seq
+
+    def retain(self, now_us: int) -> None:
+        """Drop what is older than the retention of its relation allows."""
+        for name, span_us in self._settings.retention_us:
+            if name == "rejects":
+                drop_old_rejects(self._cursor, now_us - span_us)
+            elif name == "events" and self.watermark_us != NEVER:
+                for segment in drop_old_events(self._cursor, self.watermark_us - span_us):
+                    self._seen.drop(segment)
+
+    # ---- partitions and the clock -----------------------------------------------------------
+
+    def _partition(self, source: str, name: str) -> int:
+        number = self._partitions.get((source, name))
+        if number is None:
+            number = self._partitions[source, name] = len(self._partitions)
+            self._cursor.execute(
+                "INSERT INTO partitions VALUES (?, ?, ?, 0, NULL, NULL, false, 0, 0, NULL, NULL)",
+                [number, source, name],
+            )
+        mark = self._watermarks.marks.setdefault(number, Mark())
+        mark.finished = False
+        return number
+
+    def open_partition(self, source: str, name: str, now_us: int) -> None:
+        """Note a live partition before its first line: it holds the watermark until it is idle."""
+        mark = self._watermarks.marks[self._partition(source, name)]
+        mark.heard_us = now_us
+
+    def close_partition(self, source: str, name: str) -> None:
+        """Note that a partition has ended; it holds nobody back any more."""
+        number = self._partitions.get((source, name))
+        if number is not None:
+            self._watermarks.finish(number)
+            self._write_clock()
+
+    def rest(self, now_us: int) -> bool:
+        """Let partitions that were silent for the idle time-out stop holding the others back."""
+        if not self._watermarks.rest(now_us, self._settings.time.idle_timeout_us):
+            return False
+        for number, mark in self._watermarks.marks.items():
+            if mark.idle:
+                self._cursor.execute(
+                    "UPDATE partitions SET idle = true WHERE partition_id = ?", [number]
+                )
+        self._write_clock()
+        return True
+
+    def _write_partition(
+        self, number: int, batch: Batch, state: str | None, counts: Counts
+    ) -> None:
+        mark = self._watermarks.marks[number]
+        own = self._watermarks.of(number)
+        self._cursor.execute(
+            "UPDATE partitions SET position = ?, max_event = make_timestamp(?),"
+            " watermark = make_timestamp(?), idle = false, events = events + ?,"
+            " rejects = rejects + ?, state = ?, updated_time = make_timestamp(?)"
+            " WHERE partition_id = ?",
+            [
+                batch.end,
+                _or_null(mark.max_event_us),
+                _or_null(own),
+                len(batch.predictions) + _distinct(batch.votes) + len(batch.others),
+                counts.rejects,
+                state,
+                batch.block.received_us,
+                number,
+            ],
+        )
+
+    def _write_clock(self) -> None:
+        self._cursor.execute("DELETE FROM clock")
+        self._cursor.execute(
+            "INSERT INTO clock VALUES (make_timestamp(?), make_timestamp(?), ?, ?, ?, ?)",
+            [
+                _or_null(self._watermarks.overall_us),
+                _or_null(self.last_event_us),
+                self._next_seq,
+                self._next_outcome,
+                self._small_blocks,
+                self._compacted_seq,
+            ],
+        )
+
+
+def _make_lists(cursor: duckdb.DuckDBPyConnection, settings: Settings) -> None:
+    """Make the small lists that the statements look up: administrators, positive classes."""
+    cursor.execute("CREATE OR REPLACE TEMP TABLE administrators (voter VARCHAR)")
+    cursor.execute("CREATE OR REPLACE TEMP TABLE positives (model_id VARCHAR, positive VARCHAR)")
+    for name in settings.administrators:
+        cursor.execute("INSERT INTO administrators VALUES (?)", [name])
+    for model in settings.models:
+        if model.positive_property is not None:
+            cursor.execute("INSERT INTO positives VALUES (?, ?)", [model.id, model.positive])
+
+
+def _or_null(time_us: int) -> int | None:
+    return None if time_us == NEVER else time_us
+
+
+def _distinct(votes: pa.Table) -> int:
+    """Count the lines that brought votes: one line may vote on several labels."""
+    return len(np.unique(votes["ordinal"].to_numpy())) if len(votes) else 0
+
+
+def _times(batch: Batch) -> npt.NDArray[np.int64]:
+    """Give the event time of each line, µs; NEVER for lines that have none or do not count.
+
+    A reference row is history by its nature: its time moves no watermark.
+    """
+    times = np.full(batch.lines, NEVER, np.int64)
+    for table, column in ((batch.predictions, "event_us"), (batch.votes, "vote_us")):
+        if len(table):
+            times[table["ordinal"].to_numpy()] = table[column].to_numpy()
+    if len(batch.others):
+        types = np.asarray(batch.others["type"].to_pylist(), object)
+        us = batch.others["event_us"].fill_null(NEVER).to_numpy()
+        moving = types != "reference"
+        times[batch.others["ordinal"].to_numpy()[moving]] = us[moving]
+    return times
+
+
+def _columns(batch: Batch, marks: npt.NDArray[np.int64], number: int, block_seq: int) -> pa.Table:
+    """Give the predictions with the columns of events_log that the block itself decides."""
+    rows = batch.predictions
+    ordinals = rows["ordinal"].to_numpy()
+    own_marks = marks[ordinals]
+    stamp = pa.timestamp("us")
+    added = {
+        "seq": pa.array(ordinals.astype(np.int64) + block_seq),
+        "event_time": rows["event_us"].cast(stamp),
+        "received_time": pa.repeat(pa.scalar(batch.block.received_us, stamp), len(rows)),
+        "watermark": pa.array(own_marks, mask=own_marks == NEVER).cast(stamp),
+        "partition_id": pa.repeat(pa.scalar(number, pa.int32()), len(rows)),
+    }
+    for name, column in added.items():
+        rows = rows.append_column(name, column)
+    return rows
+
+
+def _vote_columns(votes: pa.Table, block_seq: int) -> pa.Table:
+    seq = votes["ordinal"].to_numpy().astype(np.int64) + block_seq
+    rows = votes.append_column("seq", pa.array(seq))
+    return rows.append_column("vote_time", votes["vote_us"].cast(pa.timestamp("us")))
+
+
+def _count_winners(paired: Paired, rows: pa.Table, winners: pa.Table) -> Paired:
+    """Count also the block's own rows that won against what was stored or repeated."""
+    counted = paired.fresh | np.isin(rows["seq"].to_numpy(), winners["seq"].to_numpy())
+    return Paired(paired.fresh, counted, paired.touched)

@@ -1,0 +1,286 @@
+"""Pairing of predictions and labels, in either order, with repeats and corrections.
+
+The stored predictions and votes are the join state. A key (hash of model and id) that the filter says
+was never seen, that comes once in its block and has no vote there, is *fresh*: it needs no look at
+the store. All others are *touched*: their stored rows are fetched, the winner and the outcome are
+decided anew, and what differs from before becomes weighted rows: −1 for what was counted, +1 for
+what holds now.
+
+Of several predictions with one id the winner is the greatest (event time, canonical JSON).
+
+The work tables that the pairing leaves for the reductions, all temporary:
+
+- `t_changes`: weighted labelled rows of touched events (`weight`, the columns of `events_log` that
+  a metric needs, the effective `label`, `label_number`, `label_time`);
+- `t_replaced`: rows of `events_log` that lost to a new winner.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import duckdb
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from engine.asking import number
+from engine.consensus import decide
+from engine.seen import SEGMENT_BITS, Hits, Seen
+
+__all__ = ["EVENT_COLUMNS", "Paired", "Pairing"]
+
+EVENT_COLUMNS = """seq, key, model_id, event_id, event_time, received_time, watermark, prediction,
+prediction_number, label, label_number, score, positive_score, job_id, batch_id, bucket_id,
+partition_id, position, raw"""
+
+_NO_KEYS = np.empty(0, np.uint64)
+
+
+@dataclass(frozen=True, slots=True)
+class Paired:
+    """What the pairing found in one block.
+
+    Attributes
+    ----------
+    fresh, counted : bool, shape (predictions,)
+        `fresh`: never seen before, no vote; `counted`: to be stored and counted (fresh, or touched
+        and the winner now).
+    touched : bool
+        Whether `t_changes` and `t_replaced` hold anything of this block.
+    """
+
+    fresh: npt.NDArray[np.bool_]
+    counted: npt.NDArray[np.bool_]
+    touched: bool
+
+
+class Pairing:
+    """Pairs block after block on one cursor, inside the transaction of its owner.
+
+    Parameters
+    ----------
+    cursor : duckdb.DuckDBPyConnection
+        On the tables of `engine.rows`; relations `b_predictions` (columns of EVENT_COLUMNS,
+        with `fresh` and `counted`) and `b_votes` are registered by the monitor.
+    seen : Seen
+        The filter over all stored keys.
+    horizon_us : int
+        Label horizon, µs.
+    canonical : callable
+        Canonical JSON of a raw event: breaks ties of time.
+    """
+
+    def __init__(
+        self,
+        cursor: duckdb.DuckDBPyConnection,
+        seen: Seen,
+        horizon_us: int,
+        canonical: Callable[[str], str],
+    ) -> None:
+        self._cursor = cursor
+        self._seen = seen
+        self._horizon_us = horizon_us
+        self._canonical = canonical
+        self._next_outcome = 0
+
+    def classify(self, predictions: pa.Table, votes: pa.Table) -> tuple[Paired, Hits, pa.Table]:
+        """Tell fresh rows from touched ones; gives also where to look, and the touched keys."""
+        keys = _keys(predictions)
+        vote_keys = _keys(votes)
+        everything = np.concatenate((keys, vote_keys)) if len(vote_keys) else keys
+        hits = self._seen.ask(everything)
+        touched = np.unique(np.concatenate((vote_keys, _repeated(keys), everything[hits.flags])))
+        fresh = ~np.isin(keys, touched) if len(touched) else np.ones(len(keys), np.bool_)
+        paired = Paired(fresh, fresh.copy(), bool(len(touched)))
+        return paired, hits, pa.table({"key": touched})
+
+    def remember(self, first_seq: int, predictions: pa.Table, votes: pa.Table) -> None:
+        """Add a block's keys to the filter, each under the segment of its line."""
+        for table in (predictions, votes):
+            if not len(table):
+                continue
+            segments = (first_seq + table["ordinal"].to_numpy().astype(np.int64)) >> SEGMENT_BITS
+            keys = _keys(table)
+            for segment in np.unique(segments):
+                self._seen.add(int(segment), keys[segments == segment])
+
+    def settle(self, hits: Hits, touched: pa.Table, next_outcome: int) -> tuple[pa.Table, int]:
+        """Decide winners and outcomes of the touched keys and write what changed.
+
+        Parameters
+        ----------
+        hits : Hits
+            Where stored rows of the touched keys may lie.
+        touched : pyarrow.Table
+            Column `key`, uint64, distinct.
+        next_outcome : int
+            The first free number of an outcome.
+
+        Returns
+        -------
+        pyarrow.Table
+            `seq` of the block's own rows that are winners now.
+        int
+            The next free number of an outcome.
+        """
+        self._next_outcome = next_outcome
+        self._cursor.register("touched", touched)
+        self._fetch(hits)
+        self._choose()
+        self._vote()
+        decide(self._cursor, self._horizon_us)
+        self._compare()
+        self._write()
+        winners = self._cursor.sql("SELECT seq FROM t_winners WHERE is_new").to_arrow_table()
+        self._cursor.unregister("touched")
+        return winners, self._next_outcome
+
+    def _fetch(self, hits: Hits) -> None:
+        # Only the segments that may hold a touched key are scanned: seq prunes by row group.
+        where = _ranges(hits.segments)
+        self._cursor.execute(
+            f"CREATE OR REPLACE TEMP TABLE t_new AS SELECT {EVENT_COLUMNS} FROM b_predictions"
+            " WHERE NOT fresh"
+        )
+        self._cursor.execute(
+            f"CREATE OR REPLACE TEMP TABLE t_old AS SELECT {EVENT_COLUMNS} FROM events_log"
+            f" SEMI JOIN touched USING (key) ANTI JOIN events_retired USING (seq) WHERE {where}"
+        )
+        self._cursor.execute(
+            "CREATE OR REPLACE TEMP TABLE t_votes AS SELECT * FROM votes_log"
+            f" SEMI JOIN touched USING (key) WHERE {where}"
+        )
+
+    def _choose(self) -> None:
+        cursor = self._cursor
+        cursor.execute(
+            "CREATE OR REPLACE TEMP TABLE t_candidates AS"
+            " SELECT seq, model_id, event_id, event_time, raw, false AS is_new FROM t_old"
+            " UNION ALL SELECT seq, model_id, event_id, event_time, raw, true FROM t_new"
+        )
+        ties = cursor.execute(
+            "SELECT seq, raw FROM (SELECT * FROM t_candidates QUALIFY event_time ="
+            " max(event_time) OVER (PARTITION BY model_id, event_id)) QUALIFY count(DISTINCT raw)"
+            " OVER (PARTITION BY model_id, event_id) > 1"
+        ).fetchall()
+        texts = {
+            "seq": pa.array([seq for seq, _ in ties], pa.int64()),
+            "canonical": pa.array([self._canonical(raw) for _, raw in ties], pa.string()),
+        }
+        cursor.register("t_canonical", pa.table(texts))
+        cursor.execute(
+            "CREATE OR REPLACE TEMP TABLE t_winners AS"
+            " SELECT seq, model_id, event_id, event_time, is_new"
+            " FROM t_candidates LEFT JOIN t_canonical USING (seq)"
+            " QUALIFY row_number() OVER (PARTITION BY model_id, event_id"
+            " ORDER BY event_time DESC, canonical DESC NULLS LAST, seq) = 1"
+        )
+        cursor.unregister("t_canonical")
+        cursor.execute(
+            "CREATE OR REPLACE TEMP TABLE t_replaced AS SELECT * FROM t_old"
+            " ANTI JOIN t_winners USING (seq)"
+        )
+
+    def _vote(self) -> None:
+        # A vote that is stored already, to the last field, is a repeat and is dropped.
+        self._cursor.execute(
+            "CREATE OR REPLACE TEMP TABLE t_votes_new AS SELECT min(v.seq) AS seq, v.key,"
+            " v.model_id, v.event_id, v.voter, v.property, v.label, v.label_number, v.vote_time"
+            " FROM b_votes v WHERE NOT EXISTS (SELECT 1 FROM t_votes o WHERE o.key = v.key"
+            " AND o.model_id = v.model_id AND o.event_id = v.event_id AND o.voter = v.voter"
+            " AND o.property = v.property AND o.label = v.label AND o.vote_time = v.vote_time"
+            " AND o.label_number IS NOT DISTINCT FROM v.label_number) GROUP BY ALL"
+        )
+        self._cursor.execute("INSERT INTO t_votes SELECT * FROM t_votes_new")
+        self._cursor.execute("INSERT INTO votes_log SELECT * FROM t_votes_new ORDER BY seq")
+
+    def _compare(self) -> None:
+        cursor = self._cursor
+        cursor.execute(
+            "CREATE OR REPLACE TEMP TABLE t_outcomes_old AS SELECT o.* FROM outcomes o"
+            " JOIN (SELECT seq AS event_seq FROM t_old) USING (event_seq)"
+            " ANTI JOIN outcomes_retired r ON r.seq = o.seq"
+        )
+        cursor.execute(_effective("t_before", "t_old", "t_outcomes_old"))
+        cursor.execute(
+            "CREATE OR REPLACE TEMP TABLE t_rows AS SELECT * FROM"
+            " (SELECT * FROM t_old UNION ALL SELECT * FROM t_new) SEMI JOIN t_winners USING (seq)"
+        )
+        cursor.execute(_effective("t_after", "t_rows", "t_outcomes"))
+        cursor.execute(
+            "CREATE OR REPLACE TEMP TABLE t_changes AS"
+            f" {_difference(-1, 't_before', 't_after')}"
+            f" UNION ALL {_difference(1, 't_after', 't_before')}"
+        )
+
+    def _write(self) -> None:
+        cursor = self._cursor
+        cursor.execute("INSERT INTO events_retired SELECT seq FROM t_replaced ORDER BY seq")
+        same = (
+            "a.event_seq = b.event_seq AND a.property = b.property"
+            " AND a.label IS NOT DISTINCT FROM b.label"
+            " AND a.label_number IS NOT DISTINCT FROM b.label_number"
+            " AND a.label_time IS NOT DISTINCT FROM b.label_time"
+            " AND a.label_source = b.label_source"
+        )
+        cursor.execute(
+            "INSERT INTO outcomes_retired SELECT a.seq FROM t_outcomes_old a"
+            f" WHERE NOT EXISTS (SELECT 1 FROM t_outcomes b WHERE {same}) ORDER BY a.seq"
+        )
+        added = number(
+            cursor,
+            "INSERT INTO outcomes SELECT $first - 1 + row_number() OVER"
+            " (ORDER BY a.event_seq, a.property), a.event_seq, a.property, a.label,"
+            " a.label_number, a.label_time, a.label_source FROM t_outcomes a"
+            f" WHERE NOT EXISTS (SELECT 1 FROM t_outcomes_old b WHERE {same})"
+            " ORDER BY a.event_seq, a.property",
+            {"first": self._next_outcome},
+        )
+        self._next_outcome += added
+
+
+def _keys(table: pa.Table) -> npt.NDArray[np.uint64]:
+    return np.asarray(table["key"].to_numpy(), np.uint64) if len(table) else _NO_KEYS
+
+
+def _repeated(keys: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
+    ordered = np.sort(keys)
+    return ordered[1:][ordered[1:] == ordered[:-1]]
+
+
+def _ranges(segments: tuple[int, ...]) -> str:
+    """Say in SQL that `seq` lies in one of the segments; neighbours become one range."""
+    ranges: list[list[int]] = []
+    for segment in segments:
+        if ranges and ranges[-1][1] == segment:
+            ranges[-1][1] = segment + 1
+        else:
+            ranges.append([segment, segment + 1])
+    parts = [
+        f"(seq >= {first << SEGMENT_BITS} AND seq < {last << SEGMENT_BITS})"
+        for first, last in ranges
+    ]
+    return "(" + " OR ".join(parts) + ")" if parts else "false"
+
+
+def _effective(name: str, rows: str, outcomes: str) -> str:
+    """Make a table of events with the label that holds: the outcome's, else their own."""
+    return (
+        f"CREATE OR REPLACE TEMP TABLE {name} AS SELECT e.seq, e.model_id, e.event_time,"
+        " e.prediction, e.prediction_number, e.score, e.positive_score,"
+        " CASE WHEN o.event_seq IS NULL THEN e.label ELSE o.label END AS label,"
+        " CASE WHEN o.event_seq IS NULL THEN e.label_number ELSE o.label_number END"
+        " AS label_number,"
+        " CASE WHEN o.event_seq IS NULL THEN e.event_time ELSE o.label_time END AS label_time"
+        f" FROM {rows} e LEFT JOIN {outcomes} o ON o.event_seq = e.seq AND o.property = ''"
+    )
+
+
+def _difference(weight: int, these: str, those: str) -> str:
+    """Select the labelled rows of one table that the other does not hold alike, weighted."""
+    return (
+        f"SELECT {weight} AS weight, a.* FROM {these} a WHERE a.label IS NOT NULL AND NOT EXISTS"
+        f" (SELECT 1 FROM {those} b WHERE b.seq = a.seq AND b.label = a.label"
+        " AND b.label_time = a.label_time"
+        " AND b.label_number IS NOT DISTINCT FROM a.label_number)"
+    )

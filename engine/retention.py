@@ -1,0 +1,57 @@
+"""Retention: whole segments of stored events and votes are dropped once all of them are too old.
+
+A segment is the run of lines that one filter covers (`engine.seen`). Its predictions, votes and outcomes
+go together, so pairing never sees half a history; matrices and panes stay. Rejects are dropped
+by their time of receipt.
+"""
+
+import duckdb
+
+from engine.asking import number
+from engine.seen import SEGMENT_BITS
+
+__all__ = ["drop_old_events", "drop_old_rejects"]
+
+
+def drop_old_events(cursor: duckdb.DuckDBPyConnection, before_us: int) -> list[int]:
+    """Drop the segments whose every event and vote is earlier than `before_us`.
+
+    Parameters
+    ----------
+    cursor : duckdb.DuckDBPyConnection
+        On the tables of `engine.rows`, inside a transaction.
+    before_us : int
+        Event time, µs.
+
+    Returns
+    -------
+    list of int
+        The segments dropped.
+    """
+    segments = [
+        segment
+        for (segment,) in cursor.execute(
+            f"SELECT segment FROM (SELECT seq >> {SEGMENT_BITS} AS segment, event_time AS time"
+            f" FROM events_log UNION ALL SELECT seq >> {SEGMENT_BITS}, vote_time FROM votes_log)"
+            " GROUP BY segment HAVING max(time) < make_timestamp(?) ORDER BY segment",
+            [before_us],
+        ).fetchall()
+    ]
+    # The newest segment is still being written to, whatever the times in it are.
+    newest = number(cursor, f"SELECT next_seq >> {SEGMENT_BITS} FROM clock")
+    segments = [each for each in segments if each != newest]
+    for segment in segments:
+        low, high = segment << SEGMENT_BITS, (segment + 1) << SEGMENT_BITS
+        cursor.execute(
+            "DELETE FROM outcomes_retired WHERE seq IN (SELECT seq FROM outcomes"
+            f" WHERE event_seq >= {low} AND event_seq < {high})"
+        )
+        cursor.execute(f"DELETE FROM outcomes WHERE event_seq >= {low} AND event_seq < {high}")
+        for table in ("events_log", "events_retired", "votes_log", "other_events"):
+            cursor.execute(f"DELETE FROM {table} WHERE seq >= {low} AND seq < {high}")
+    return segments
+
+
+def drop_old_rejects(cursor: duckdb.DuckDBPyConnection, before_us: int) -> None:
+    """Drop the rejects received before `before_us`, wall clock in µs."""
+    cursor.execute("DELETE FROM rejects_log WHERE received_time < make_timestamp(?)", [before_us])

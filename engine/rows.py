@@ -1,0 +1,104 @@
+"""The tables under the public relations: their columns, and what each row means.
+
+Facts are append-only (`events_log`, `votes_log`, `outcomes`, `other_events`); what no longer holds
+is named in `events_retired` and `outcomes_retired`, so that no wide row is ever rewritten. Every
+`…_panes` table holds deltas: amounts that add up per (model, basis, pane). Whole counts are taken
+back by a negative delta; sums of floats never are: their pane is computed anew from the events.
+
+`pane_s` is the start of a pane in whole seconds since the epoch, a multiple of `settings.pane_s`.
+`block_seq` is the `seq` of the first line of the block that wrote the row: the order of the deltas.
+"""
+
+__all__ = ["SCHEMA_VERSION", "TABLES"]
+
+SCHEMA_VERSION = 1
+
+TABLES: dict[str, str] = {
+    # ---- facts ------------------------------------------------------------------------------
+    "events_log": """
+        seq BIGINT NOT NULL,          -- running number of the line over all partitions
+        key UBIGINT NOT NULL,         -- hash of (model_id, event_id)
+        model_id VARCHAR NOT NULL, event_id VARCHAR NOT NULL,
+        event_time TIMESTAMP NOT NULL, received_time TIMESTAMP NOT NULL,
+        watermark TIMESTAMP,          -- in force before the line; NULL before the first event
+        prediction VARCHAR, prediction_number DOUBLE,
+        label VARCHAR, label_number DOUBLE,   -- the label inside the prediction
+        score DOUBLE, positive_score DOUBLE,
+        job_id VARCHAR, batch_id VARCHAR, bucket_id VARCHAR,
+        partition_id INTEGER NOT NULL, position BIGINT NOT NULL,
+        raw VARCHAR NOT NULL USING COMPRESSION zstd   -- a third smaller and faster to write
+    """,
+    "events_retired": "seq BIGINT NOT NULL",
+    "votes_log": """
+        seq BIGINT NOT NULL, key UBIGINT NOT NULL,
+        model_id VARCHAR NOT NULL, event_id VARCHAR NOT NULL,
+        voter VARCHAR NOT NULL,       -- empty: unnamed
+        property VARCHAR NOT NULL,    -- empty: the label itself, else a name within `labels`
+        label VARCHAR NOT NULL, label_number DOUBLE, vote_time TIMESTAMP NOT NULL""",
+    "outcomes": """
+        seq BIGINT NOT NULL,          -- running number of outcomes
+        event_seq BIGINT NOT NULL,    -- events_log.seq
+        property VARCHAR NOT NULL,    -- as in votes_log
+        label VARCHAR,                -- NULL: undecided
+        label_number DOUBLE,
+        label_time TIMESTAMP,         -- when the standing votes last reached it
+        label_source VARCHAR NOT NULL   -- votes, administrator or undecided
+    """,
+    "outcomes_retired": "seq BIGINT NOT NULL",
+    "other_events": """
+        seq BIGINT NOT NULL, type VARCHAR NOT NULL, model_id VARCHAR, job_id VARCHAR,
+        event_id VARCHAR, event_time TIMESTAMP, received_time TIMESTAMP NOT NULL,
+        partition_id INTEGER NOT NULL, position BIGINT NOT NULL, raw VARCHAR NOT NULL""",
+    "rejects_log": """
+        partition_id INTEGER NOT NULL, position BIGINT NOT NULL, received_time TIMESTAMP NOT NULL,
+        reason VARCHAR NOT NULL, field VARCHAR, raw VARCHAR NOT NULL""",
+    # ---- panes ------------------------------------------------------------------------------
+    # time_basis is 'event' or 'label'; in the label basis every event counted is labelled.
+    "total_panes": """
+        model_id VARCHAR NOT NULL, time_basis VARCHAR NOT NULL, pane_s BIGINT NOT NULL,
+        events BIGINT NOT NULL, labelled BIGINT NOT NULL, block_seq BIGINT NOT NULL""",
+    "cell_panes": """
+        model_id VARCHAR NOT NULL, time_basis VARCHAR NOT NULL, pane_s BIGINT NOT NULL,
+        label VARCHAR NOT NULL, prediction VARCHAR NOT NULL,
+        count BIGINT NOT NULL, block_seq BIGINT NOT NULL""",
+    # kind 'score': bin of the confidence in the predicted class; kind 'positive': bin of the
+    # model's positive_property. 2,001 bins: 2k holds the values equal to k/1000, 2k+1 those strictly
+    # between k/1000 and (k+1)/1000, so that 1 - score is bin 2000 - bin, exactly.
+    "score_bin_panes": """
+        model_id VARCHAR NOT NULL, time_basis VARCHAR NOT NULL, pane_s BIGINT NOT NULL,
+        kind VARCHAR NOT NULL, label VARCHAR NOT NULL, prediction VARCHAR, bin SMALLINT NOT NULL,
+        count BIGINT NOT NULL, block_seq BIGINT NOT NULL""",
+    # event basis only; property is a qualified name, or prediction, score
+    "value_panes": """
+        model_id VARCHAR NOT NULL, pane_s BIGINT NOT NULL, property VARCHAR NOT NULL,
+        count BIGINT NOT NULL, sum DOUBLE NOT NULL, min DOUBLE NOT NULL, max DOUBLE NOT NULL,
+        block_seq BIGINT NOT NULL""",
+    # both prediction and label are numbers; label_m2: sum of squares about label_mean
+    "error_panes": """
+        model_id VARCHAR NOT NULL, time_basis VARCHAR NOT NULL, pane_s BIGINT NOT NULL,
+        count BIGINT NOT NULL, squared_error DOUBLE NOT NULL, absolute_error DOUBLE NOT NULL,
+        label_mean DOUBLE NOT NULL, label_m2 DOUBLE NOT NULL, block_seq BIGINT NOT NULL""",
+    # sums of -ln p and (1 - p)^2, p the probability given to the true class
+    "probability_panes": """
+        model_id VARCHAR NOT NULL, time_basis VARCHAR NOT NULL, pane_s BIGINT NOT NULL,
+        count BIGINT NOT NULL, log_loss DOUBLE NOT NULL, brier DOUBLE NOT NULL,
+        block_seq BIGINT NOT NULL""",
+    # ---- definitions and the engine's small state -------------------------------------------
+    "models_known": """
+        model_id VARCHAR PRIMARY KEY, job_id VARCHAR, positive VARCHAR, positive_property VARCHAR,
+        threshold DOUBLE, lookback_s BIGINT NOT NULL, step_s BIGINT NOT NULL""",
+    "model_classes": "model_id VARCHAR NOT NULL, class VARCHAR NOT NULL",
+    "model_properties": "model_id VARCHAR NOT NULL, property VARCHAR NOT NULL",
+    "partitions": """
+        partition_id INTEGER PRIMARY KEY, source VARCHAR NOT NULL, partition VARCHAR NOT NULL,
+        position BIGINT NOT NULL, max_event TIMESTAMP, watermark TIMESTAMP, idle BOOLEAN NOT NULL,
+        events BIGINT NOT NULL, rejects BIGINT NOT NULL, state VARCHAR, updated_time TIMESTAMP""",
+    "clock": """
+        watermark TIMESTAMP,          -- overall; never goes back
+        last_event TIMESTAMP,         -- greatest event time seen
+        next_seq BIGINT NOT NULL, next_outcome BIGINT NOT NULL,
+        small_blocks BIGINT NOT NULL, -- since the last compaction
+        compacted_seq BIGINT NOT NULL -- deltas of blocks before it are merged
+    """,
+    "settings": "name VARCHAR PRIMARY KEY, value VARCHAR NOT NULL",
+}
