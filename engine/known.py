@@ -1,11 +1,12 @@
 """The models, classes and properties known so far, and what happens beyond their limits.
 
 New names are admitted in the order in which they come until the limit is reached; all others are
-counted under `__other__` (a mistaken pair of two unknown classes under `__other__` / `__another__`, so
-that it is not taken for a hit). What is over a limit is counted, never dropped, and reported.
+counted under `__other__` (a mistaken pair of two unknown classes under `__other__` / `__another__`,
+so that it is not taken for a hit). What is over a limit is counted, never dropped, and reported.
 """
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import duckdb
 import pyarrow as pa
@@ -62,10 +63,11 @@ class Known:
             f" THEN e.model_id ELSE '{OTHER}' END"
         )
 
-    def admit_models(self, predictions: pa.Table) -> pa.ChunkedArray:
+    def admit_models(self, predictions: pa.Table) -> "pa.ChunkedArray[Any]":
         """Admit the models of a block; gives the series id of each row."""
         ids = predictions["model_id"]
-        new = [m for m in pc.unique(ids).to_pylist() if m not in self._models]
+        names = (str(name) for name in pc.unique(ids).to_pylist())
+        new = [name for name in names if name not in self._models]
         for model_id in new:
             if len(self._models) >= self.limits.models and model_id != OTHER:
                 self._reach("models")
@@ -75,7 +77,8 @@ class Known:
         if not self.over & {"models"}:
             return ids
         known = pc.is_in(ids, value_set=pa.array(sorted(self._models), pa.string()))
-        return pc.if_else(known, ids, OTHER)
+        renamed: pa.ChunkedArray[Any] = pc.if_else(known, ids, OTHER)
+        return renamed
 
     def admit_classes(self) -> None:
         """Admit the classes of `t_cells`; where a model has too many, rename in its work tables."""

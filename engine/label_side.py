@@ -1,6 +1,6 @@
-"""Reduction of labelled predictions, weighted +1 and −1, in both time bases.
+"""Reduction of labelled predictions, weighted +1 and -1, in both time bases.
 
-Confusion cells and score bins are whole counts: a −1 takes back. The sums of regression errors, log
+Confusion cells and score bins are whole counts: a -1 takes back. The sums of regression errors, log
 loss and Brier score are floats: where a row is taken back, its pane is computed anew from the
 stored events, in line order. A row counts in the pane of its event time (basis `event`) and in
 that of the greater of event time and label time (basis `label`).

@@ -115,11 +115,11 @@ class Monitor:
                     self._seen.add(int(segment), keys[segments == segment])
 
     def resume(self) -> Mapping[tuple[str, str], tuple[int, str | None, int | None]]:
-        """Tell per (source, partition) where to go on: position, state, own watermark (µs)."""
+        """Tell per (source, partition) where to go on: position, state, greatest time (µs)."""
         rows = self._cursor.execute(
-            "SELECT source, partition, position, state, epoch_us(watermark) FROM partitions"
+            "SELECT source, partition, position, state, epoch_us(max_event) FROM partitions"
         ).fetchall()
-        return {(source, name): (at, state, mark) for source, name, at, state, mark in rows}
+        return {(source, name): (at, state, latest) for source, name, at, state, latest in rows}
 
     def recount(self) -> None:
         """Count all stored events anew, because a setting that panes depend on has changed."""
@@ -201,7 +201,7 @@ class Monitor:
     def _reduce(self, batch: Batch, paired: Paired, block_seq: int) -> None:
         series = self._known.series()
         if paired.counted.any():
-            mixed = batch.sparse["property"].unique().to_pylist() if len(batch.sparse) else []
+            mixed = [str(name) for name in batch.sparse["property"].unique().to_pylist()]
             self._events.reduce(batch.properties, mixed, block_seq)
             self._known.admit_properties()
             self._events.write()
@@ -265,12 +265,17 @@ class Monitor:
         mark = self._watermarks.marks[self._partition(source, name)]
         mark.heard_us = now_us
 
-    def close_partition(self, source: str, name: str) -> None:
-        """Note that a partition has ended; it holds nobody back any more."""
-        number = self._partitions.get((source, name))
-        if number is not None:
-            self._watermarks.finish(number)
-            self._write_clock()
+    def close_partition(self, source: str, name: str, state: str | None = None) -> None:
+        """Note that a partition has ended; it holds nobody back any more.
+
+        `state` is what its source wants back at a resume.
+        """
+        number = self._partition(source, name)
+        self._watermarks.finish(number)
+        self._cursor.execute(
+            "UPDATE partitions SET state = ? WHERE partition_id = ?", [state, number]
+        )
+        self._write_clock()
 
     def rest(self, now_us: int) -> bool:
         """Let partitions that were silent for the idle time-out stop holding the others back."""
@@ -352,7 +357,7 @@ def _times(batch: Batch) -> npt.NDArray[np.int64]:
             times[table["ordinal"].to_numpy()] = table[column].to_numpy()
     if len(batch.others):
         types = np.asarray(batch.others["type"].to_pylist(), object)
-        us = batch.others["event_us"].fill_null(NEVER).to_numpy()
+        us = batch.others["event_us"].fill_null(pa.scalar(NEVER)).to_numpy()
         moving = types != "reference"
         times[batch.others["ordinal"].to_numpy()[moving]] = us[moving]
     return times

@@ -1,9 +1,9 @@
 """Pairing of predictions and labels, in either order, with repeats and corrections.
 
-The stored predictions and votes are the join state. A key (hash of model and id) that the filter says
-was never seen, that comes once in its block and has no vote there, is *fresh*: it needs no look at
-the store. All others are *touched*: their stored rows are fetched, the winner and the outcome are
-decided anew, and what differs from before becomes weighted rows: −1 for what was counted, +1 for
+The stored predictions and votes are the join state. A key (hash of model and id) that the filter
+says was never seen, that comes once in its block and has no vote there, is *fresh*: it needs no look
+at the store. All others are *touched*: their stored rows are fetched, the winner and the outcome are
+decided anew, and what differs from before becomes weighted rows: -1 for what was counted, +1 for
 what holds now.
 
 Of several predictions with one id the winner is the greatest (event time, canonical JSON).
@@ -32,6 +32,11 @@ __all__ = ["EVENT_COLUMNS", "Paired", "Pairing"]
 EVENT_COLUMNS = """seq, key, model_id, event_id, event_time, received_time, watermark, prediction,
 prediction_number, label, label_number, score, positive_score, job_id, batch_id, bucket_id,
 partition_id, position, raw"""
+
+# What pairing needs of a stored event. The raw line is by far the widest column and is fetched for
+# ties alone: reading it took ten times as long as all others together.
+_PAIRED = """seq, key, model_id, event_id, event_time, prediction, prediction_number, label,
+label_number, score, positive_score"""
 
 _NO_KEYS = np.empty(0, np.uint64)
 
@@ -139,11 +144,11 @@ class Pairing:
         # Only the segments that may hold a touched key are scanned: seq prunes by row group.
         where = _ranges(hits.segments)
         self._cursor.execute(
-            f"CREATE OR REPLACE TEMP TABLE t_new AS SELECT {EVENT_COLUMNS} FROM b_predictions"
+            f"CREATE OR REPLACE TEMP TABLE t_new AS SELECT {_PAIRED} FROM b_predictions"
             " WHERE NOT fresh"
         )
         self._cursor.execute(
-            f"CREATE OR REPLACE TEMP TABLE t_old AS SELECT {EVENT_COLUMNS} FROM events_log"
+            f"CREATE OR REPLACE TEMP TABLE t_old AS SELECT {_PAIRED} FROM events_log"
             f" SEMI JOIN touched USING (key) ANTI JOIN events_retired USING (seq) WHERE {where}"
         )
         self._cursor.execute(
@@ -155,19 +160,10 @@ class Pairing:
         cursor = self._cursor
         cursor.execute(
             "CREATE OR REPLACE TEMP TABLE t_candidates AS"
-            " SELECT seq, model_id, event_id, event_time, raw, false AS is_new FROM t_old"
-            " UNION ALL SELECT seq, model_id, event_id, event_time, raw, true FROM t_new"
+            " SELECT seq, model_id, event_id, event_time, false AS is_new FROM t_old"
+            " UNION ALL SELECT seq, model_id, event_id, event_time, true FROM t_new"
         )
-        ties = cursor.execute(
-            "SELECT seq, raw FROM (SELECT * FROM t_candidates QUALIFY event_time ="
-            " max(event_time) OVER (PARTITION BY model_id, event_id)) QUALIFY count(DISTINCT raw)"
-            " OVER (PARTITION BY model_id, event_id) > 1"
-        ).fetchall()
-        texts = {
-            "seq": pa.array([seq for seq, _ in ties], pa.int64()),
-            "canonical": pa.array([self._canonical(raw) for _, raw in ties], pa.string()),
-        }
-        cursor.register("t_canonical", pa.table(texts))
+        cursor.register("t_canonical", self._break_ties())
         cursor.execute(
             "CREATE OR REPLACE TEMP TABLE t_winners AS"
             " SELECT seq, model_id, event_id, event_time, is_new"
@@ -179,6 +175,32 @@ class Pairing:
         cursor.execute(
             "CREATE OR REPLACE TEMP TABLE t_replaced AS SELECT * FROM t_old"
             " ANTI JOIN t_winners USING (seq)"
+        )
+
+    def _break_ties(self) -> pa.Table:
+        """Give the canonical JSON of candidates with the same id and time, where they differ."""
+        cursor = self._cursor
+        tied = number(
+            cursor,
+            "CREATE OR REPLACE TEMP TABLE t_ties AS SELECT seq, model_id, event_id, is_new FROM"
+            " (SELECT * FROM t_candidates QUALIFY event_time ="
+            " max(event_time) OVER (PARTITION BY model_id, event_id))"
+            " QUALIFY count(*) OVER (PARTITION BY model_id, event_id) > 1",
+        )
+        rows: list[tuple[int, str]] = []
+        if tied:
+            rows = cursor.execute(
+                "SELECT seq, raw FROM (SELECT t.*, r.raw FROM t_ties t JOIN ("
+                " SELECT seq, raw FROM b_predictions WHERE NOT fresh UNION ALL"
+                " SELECT seq, raw FROM events_log WHERE seq >= (SELECT min(seq) FROM t_ties)"
+                " AND seq <= (SELECT max(seq) FROM t_ties)) r USING (seq)) QUALIFY count(DISTINCT raw)"
+                " OVER (PARTITION BY model_id, event_id) > 1"
+            ).fetchall()
+        return pa.table(
+            {
+                "seq": pa.array([seq for seq, _ in rows], pa.int64()),
+                "canonical": pa.array([self._canonical(raw) for _, raw in rows], pa.string()),
+            }
         )
 
     def _vote(self) -> None:
@@ -245,7 +267,8 @@ def _keys(table: pa.Table) -> npt.NDArray[np.uint64]:
 
 def _repeated(keys: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
     ordered = np.sort(keys)
-    return ordered[1:][ordered[1:] == ordered[:-1]]
+    again: npt.NDArray[np.uint64] = ordered[1:][ordered[1:] == ordered[:-1]]
+    return again
 
 
 def _ranges(segments: tuple[int, ...]) -> str:

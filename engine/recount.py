@@ -1,8 +1,8 @@
 """Counts everything anew from the stored events, when a setting that panes depend on has changed.
 
 The size of a pane, the label horizon, who is an administrator, the positive class and the limits
-decide what outcomes and panes say. They are functions of the stored predictions and votes, so after a
-change they are deleted and computed again, a range of lines at a time.
+decide what outcomes and panes say. They are functions of the stored predictions and votes, so after
+a change they are deleted and computed again, a range of lines at a time.
 """
 
 import duckdb

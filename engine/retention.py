@@ -1,8 +1,8 @@
 """Retention: whole segments of stored events and votes are dropped once all of them are too old.
 
-A segment is the run of lines that one filter covers (`engine.seen`). Its predictions, votes and outcomes
-go together, so pairing never sees half a history; matrices and panes stay. Rejects are dropped
-by their time of receipt.
+A segment is the run of lines that one filter covers (`engine.seen`). Its predictions, votes and
+outcomes go together, so pairing never sees half a history; matrices and panes stay. Rejects are
+dropped by their time of receipt.
 """
 
 import duckdb

@@ -2,8 +2,8 @@
 
 A segment is a run of 2^20 consecutive line numbers. Each has two arrays of 64-bit words (2^18 words
 each, so 4 bytes a key when full); a key sets six bits in one word of each array. "No" is always
-right; a wrong "yes" comes about once in 100,000 questions a segment and only costs the search that a
-right one costs: hits are verified by id in the store. Source: Bloom 1970; Putze, Sanders and
+right; a wrong "yes" comes about once in 100,000 questions a segment and only costs the search that
+a right one costs: hits are verified by id in the store. Source: Bloom 1970; Putze, Sanders and
 Singler 2007 for filters whose bits lie in one word.
 """
 

@@ -1,7 +1,7 @@
-"""The naive twin of pairing and counting: plain Python over the distinct events, no state, no panes.
+"""The naive twin of pairing and counting: plain Python over the distinct events.
 
-It reads all events at once and follows DESIGN §5 to the letter; the engine must give the same relations
-whatever the order of the lines, the repeats and the cuts into blocks.
+It reads all events at once, keeps no state and no panes, and follows the rules to the letter; the
+engine must give the same relations whatever the order of the lines, the repeats and the cuts.
 """
 
 import json
@@ -94,15 +94,21 @@ def events_relation(events, administrators=()):
     for key, event in winners(events).items():
         label, time, source = outcome(event, votes[key], administrators)
         prediction = event.get("prediction")
-        rows.append((
-            *key, event["timestamp"], None if prediction is None else class_text(prediction),
-            None if label is None else class_text(label), time, source,
-        ))
+        rows.append(
+            (
+                *key,
+                event["timestamp"],
+                None if prediction is None else class_text(prediction),
+                None if label is None else class_text(label),
+                time,
+                source,
+            )
+        )
     return sorted(rows, key=repr)
 
 
 def labelled(events, administrators=()):
-    """Each labelled event as (model, event time ms, label pane time ms, label, prediction, event)."""
+    """Each labelled event: model, event time ms, label pane time ms, label, prediction, event."""
     votes = votes_of(events)
     for key, event in winners(events).items():
         label, time, _ = outcome(event, votes[key], administrators)

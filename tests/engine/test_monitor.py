@@ -1,21 +1,18 @@
-"""The law of pairing: the relations are functions of the distinct events, in whatever way they came."""
+"""The law of pairing: relations are functions of the distinct events, however they came."""
 
-import json
 import math
 import random
 
 import duckdb
 import naive
 import pytest
+from harness import confusion, encoded, events_relation, run
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from engine.batch import Block
-from engine.config import Settings, TimeSettings
+from engine.config import Settings
 from engine.decode import Decoder, canonical
 from engine.monitor import Monitor
-from engine.relations import VIEWS
-from engine.rows import TABLES
 
 START_MS = 1_700_000_040_000
 
@@ -39,7 +36,10 @@ _predictions = st.fixed_dictionaries(
 )
 _labels = st.fixed_dictionaries(
     {
-        "type": st.just("label"), "model_id": _models, "id": _ids, "timestamp": _times,
+        "type": st.just("label"),
+        "model_id": _models,
+        "id": _ids,
+        "timestamp": _times,
         "label": _values,
     },
     optional={"by": st.sampled_from(["ana", "bob", "eve", "root"])},
@@ -47,53 +47,9 @@ _labels = st.fixed_dictionaries(
 _events = st.lists(st.one_of(_predictions, _labels), min_size=1, max_size=25)
 
 
-def fresh_store():
-    connection = duckdb.connect(config={"threads": 1})
-    for name, columns in TABLES.items():
-        connection.execute(f"CREATE TABLE {name} ({columns})")
-    for name, select in VIEWS.items():
-        connection.execute(f'CREATE VIEW "{name}" AS {select}')
-    return connection
-
-
 @pytest.fixture(scope="module")
 def decoder():
     return Decoder(duckdb.connect(config={"threads": 1}), max_future_us=None, line_bytes=1 << 20)
-
-
-def run(decoder, lines, cuts, configuration=None):
-    """Feed the lines, cut into blocks of the given numbers of lines; gives the connection."""
-    connection = fresh_store()
-    monitor = Monitor(connection, configuration or Settings(administrators=("root",)), 60, canonical)
-    at = position = 0
-    while at < len(lines):
-        count = next(cuts)
-        data = b"".join(lines[at : at + count])
-        connection.execute("BEGIN")
-        monitor.take(decoder.decode(Block("s", "p", position, data, 0)))
-        connection.execute("COMMIT")
-        at, position = at + count, position + len(data)
-    return connection
-
-
-def encoded(events):
-    return [json.dumps(event).encode() + b"\n" for event in events]
-
-
-def events_relation(connection):
-    rows = connection.execute(
-        "SELECT model_id, event_id, epoch_ms(event_time), prediction, label,"
-        " epoch_ms(label_time), label_source FROM events"
-    ).fetchall()
-    return sorted(rows, key=repr)
-
-
-def confusion(connection):
-    rows = connection.execute(
-        "SELECT model_id, time_basis, epoch(pane_start)::BIGINT, label, prediction, count"
-        " FROM confusion_matrix"
-    ).fetchall()
-    return {tuple(row[:5]): row[5] for row in rows}
 
 
 def compare_values(connection, expected):
@@ -106,7 +62,12 @@ def compare_values(connection, expected):
     for key, numbers in expected.items():
         count, total, low, high = found[key]
         assert (count, low, high) == (len(numbers), min(numbers), max(numbers))
-        assert math.isclose(total, math.fsum(numbers), rel_tol=1e-9, abs_tol=1e-9 * max(map(abs, numbers), default=0))
+        assert math.isclose(
+            total,
+            math.fsum(numbers),
+            rel_tol=1e-9,
+            abs_tol=1e-9 * max(map(abs, numbers), default=0),
+        )
 
 
 def compare_sums(connection, events):

@@ -1,0 +1,3 @@
+"""The outside: sources, the store, the query socket; no arithmetic here."""
+
+__all__: list[str] = []

@@ -1,0 +1,204 @@
+"""The asking side of `bellwether sql`: from the running owner, or from the file when none runs.
+
+Both ways give the same rows and the same errors. The lock of the data folder decides: when it is
+held, it names the owner's socket; when it is free, it is held here, shared, for as long as the file
+is read, so that a starting owner finds out. A file that a killed owner left behind is read together
+with its write-ahead log, which stays as it is.
+"""
+
+import contextlib
+import fcntl
+import io
+import json
+import os
+import socket
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+
+from connectors.sqlwire import (
+    TIME_LIMIT_S,
+    FrameReader,
+    check_time_limit,
+    receive_json,
+    send_json,
+)
+from engine.errors import ConfigurationError, QueryError, StoreError
+
+__all__ = ["DATABASE_NAME", "LOCK_NAME", "query"]
+
+DATABASE_NAME = "bellwether.duckdb"
+LOCK_NAME = "lock"
+
+_PATIENCE_S = 5.0  # for an owner that holds the lock and has no socket yet, or is just ending
+_PAUSE_S = 0.05
+_LOCK_BYTES_MAX = 1 << 16
+
+
+@dataclass(frozen=True, slots=True)
+class _Owner:
+    pid: str
+    host: str
+    socket: str
+
+
+class _UnansweredError(Exception):
+    """The owner cannot be reached, or went away: look at the lock again."""
+
+
+def query(data: str, sql: str, time_limit_s: float = TIME_LIMIT_S) -> pa.Table:
+    """Ask one reading statement of the results in a data folder.
+
+    Parameters
+    ----------
+    data : str
+        The data folder.
+    sql : str
+        One statement, see `connectors.sqlquery`.
+    time_limit_s : float
+        Above 0, at most an hour.
+
+    Raises
+    ------
+    ConfigurationError
+        There is no such folder, or nothing has been stored in it.
+    QueryError
+        The statement is malformed or forbidden, fails, or takes too long.
+    StoreError
+        The file is damaged, or its owner does not answer.
+    """
+    folder = Path(data)
+    check_time_limit(time_limit_s)
+    _check_folder(folder, data)
+    give_up_s = time.monotonic() + _PATIENCE_S
+    was_cut_off = False
+    while True:
+        with _lock_when_free(folder) as free:
+            if free:
+                return _from_file(folder, sql, time_limit_s)
+        owner = _owner(folder)
+        asked_s = time.monotonic()
+        try:
+            return _from_owner(owner, sql, time_limit_s)
+        except _UnansweredError as error:
+            now_s = time.monotonic()
+            if not was_cut_off and now_s - asked_s > 1:  # it ran, and its owner went: once more
+                was_cut_off, give_up_s = True, now_s + _PATIENCE_S
+            if now_s > give_up_s or (
+                _is_elsewhere(owner) and now_s > give_up_s - _PATIENCE_S + 0.5
+            ):
+                raise StoreError(_no_answer(data, owner)) from error
+        time.sleep(_PAUSE_S)
+
+
+def _check_folder(folder: Path, data: str) -> None:
+    if not folder.is_dir():
+        msg = f"`--data` must be a data folder, got {data}, where there is none"
+        raise ConfigurationError(msg)
+    if not (folder / DATABASE_NAME).exists() and not (folder / LOCK_NAME).exists():
+        msg = f"`--data` must be a data folder, got {data}, which holds no {DATABASE_NAME}"
+        raise ConfigurationError(msg)
+
+
+@contextlib.contextmanager
+def _lock_when_free(folder: Path) -> Iterator[bool]:
+    """Hold the folder's lock, shared, and give True; give False when an owner has it."""
+    try:
+        descriptor = os.open(folder / LOCK_NAME, os.O_RDONLY)
+    except FileNotFoundError:  # a folder that was copied without it: nobody owns it
+        yield True
+        return
+    except OSError as error:
+        msg = f"the lock of {folder} must be readable: {error.strerror}"
+        raise StoreError(msg) from error
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+        else:
+            yield True
+    finally:
+        os.close(descriptor)
+
+
+def _owner(folder: Path) -> _Owner:
+    """Read who holds the lock; empty fields while the owner has not yet written them."""
+    try:
+        with (folder / LOCK_NAME).open("rb") as file:
+            found = json.loads(file.read(_LOCK_BYTES_MAX))
+    except (OSError, ValueError):
+        found = {}
+    fields = found if isinstance(found, dict) else {}
+    return _Owner(*(str(fields.get(name) or "") for name in ("pid", "host", "socket")))
+
+
+def _is_elsewhere(owner: _Owner) -> bool:
+    return owner.host not in {"", socket.gethostname()}
+
+
+def _no_answer(data: str, owner: _Owner) -> str:
+    who = f"process {owner.pid}" if owner.pid else "another process"
+    if _is_elsewhere(owner):
+        return f"{data} is in use by {who} on {owner.host}: ask there"
+    return f"{data} is in use by {who}, which does not answer questions"
+
+
+def _from_owner(owner: _Owner, sql: str, time_limit_s: float) -> pa.Table:
+    if not owner.socket:
+        raise _UnansweredError
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+        # The owner keeps the time limit; this is only for one that is stuck.
+        connection.settimeout(time_limit_s + _PATIENCE_S)
+        try:
+            connection.connect(owner.socket)
+            send_json(connection, {"sql": sql, "limit_seconds": time_limit_s})
+            return _answer(connection)
+        except TimeoutError as error:
+            msg = f"the query must be done within {time_limit_s:g} s; its owner did not answer"
+            raise QueryError(msg) from error
+        except (
+            OSError,
+            ValueError,
+            pa.ArrowException,
+        ) as error:  # it ended in the middle of a word
+            raise _UnansweredError from error
+
+
+def _answer(connection: socket.socket) -> pa.Table:
+    _raise_if_error(receive_json(connection))
+    frames = io.BufferedReader(FrameReader(connection), 1 << 20)
+    with pa.ipc.open_stream(frames) as stream:
+        table = stream.read_all()
+    while frames.read(1 << 20):
+        pass  # up to the empty frame
+    _raise_if_error(receive_json(connection))
+    return table
+
+
+def _raise_if_error(message: dict[str, object]) -> None:
+    if "error" in message:
+        raise QueryError(str(message["error"]))
+
+
+def _from_file(folder: Path, sql: str, time_limit_s: float) -> pa.Table:
+    import duckdb  # noqa: PLC0415 - takes 0.15 s, which asking an owner need not spend
+
+    from connectors.sqlquery import DATABASE_CONFIG, answering  # noqa: PLC0415 - as above
+
+    path = folder / DATABASE_NAME
+    if not path.exists():
+        msg = f"`--data` must be a data folder, got {folder}, which holds no {DATABASE_NAME} yet"
+        raise ConfigurationError(msg)
+    try:
+        # One thread, as the owner has: sums of floats then come out the same, to the last bit.
+        config = {**DATABASE_CONFIG, "threads": 1}
+        connection = duckdb.connect(str(path), read_only=True, config=config)
+    except duckdb.Error as error:
+        msg = f"{path} cannot be opened: {' '.join(str(error).split())}"
+        raise StoreError(msg) from error
+    with connection, answering(connection, sql, time_limit_s) as answer:
+        return pa.Table.from_batches(list(answer.batches), answer.schema)

@@ -1,0 +1,341 @@
+"""A block of lines as columns: predictions, votes, other events and rejects, in line order.
+
+Clean lines are read by column (`engine.columns`), all others one by one (`engine.strict`), with
+the same result: what a decoder has learned changes its speed, and whether a numeric property of a
+line is found in a wide column or in `sparse`, nothing else. Each line that is not blank becomes
+exactly one prediction, or one other event, or one reject, or at least one vote.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from operator import itemgetter
+
+import duckdb
+import numpy as np
+import orjson
+import pyarrow as pa
+
+from engine.arrays import Array, Ints
+from engine.batch import Batch, Block
+from engine.columns import Clean, Marks, read
+from engine.lines import Lines, split
+from engine.mapping import Mapped
+from engine.positive import Positive
+from engine.schema import CONTAINERS, Schema, kind_of, qualified
+from engine.strict import Event, Reader
+from engine.values import Fault, cut
+
+__all__ = ["Decoder", "canonical"]
+
+Row = tuple[object, ...]
+
+_KEYS = "ids_to_hash"
+_ORDINAL = itemgetter(0)
+# Below this many lines one query costs more than reading them one by one.
+_LEAST_LINES = 64
+_LARGEST_BLOCK = 2**31 - 1  # Arrow counts in 32 bits
+_PREFIXES = tuple(f"{container}." for container in CONTAINERS)
+
+
+def _schema(*columns: tuple[str, str]) -> pa.Schema:
+    known: dict[str, pa.DataType] = {"i": pa.int32(), "l": pa.int64()}
+    known |= {"s": pa.string(), "d": pa.float64()}
+    return pa.schema([(name, known[kind]) for kind, names in columns for name in names.split()])
+
+
+_PREDICTIONS = _schema(
+    ("i", "ordinal"),
+    ("s", "model_id event_id"),
+    ("l", "event_us"),
+    ("s", "prediction"),
+    ("d", "prediction_number"),
+    ("s", "label"),
+    ("d", "label_number score positive_score"),
+    ("s", "job_id batch_id bucket_id raw"),
+)
+_SPARSE = _schema(("i", "ordinal"), ("s", "property"), ("d", "value"))
+_VOTES = _schema(
+    ("i", "ordinal"),
+    ("s", "model_id event_id"),
+    ("l", "vote_us"),
+    ("s", "voter property label"),
+    ("d", "label_number"),
+)
+_OTHERS = _schema(
+    ("i", "ordinal"), ("s", "type model_id job_id event_id"), ("l", "event_us"), ("s", "raw")
+)
+_REJECTS = _schema(("i", "ordinal"), ("s", "reason field raw"))
+
+
+def canonical(raw: str) -> str:
+    """Return the canonical JSON text of an event: sorted keys, no blanks.
+
+    Ties between predictions with one id and timestamp are broken by it.
+
+    >>> canonical('{"b": 1.50, "a": "x"}')
+    '{"a":"x","b":1.5}'
+    """
+    return orjson.dumps(orjson.loads(raw), option=orjson.OPT_SORT_KEYS).decode()
+
+
+@dataclass(slots=True)
+class _Rows:
+    """What the lines read one by one gave."""
+
+    predictions: list[Row] = field(default_factory=list)
+    sparse_ordinals: list[int] = field(default_factory=list)
+    sparse_names: list[str] = field(default_factory=list)
+    sparse_values: list[float] = field(default_factory=list)
+    votes: list[Row] = field(default_factory=list)
+    others: list[Row] = field(default_factory=list)
+    rejects: list[Row] = field(default_factory=list)
+
+    def sparse(self) -> pa.Table:
+        """Return the numeric properties; kept as columns, for there are many of them."""
+        arrays: list[Array] = [
+            pa.array(self.sparse_ordinals, pa.int32()),
+            pa.array(self.sparse_names, pa.string()),
+            pa.array(self.sparse_values, pa.float64()),
+        ]
+        return pa.Table.from_arrays(arrays, schema=_SPARSE)
+
+    def reject(self, row: int, reason: str, name: str | None, line: bytes) -> None:
+        """Add a reject; text that no database can hold is written with backslashes."""
+        told = None if name is None else _unicode(name)
+        self.rejects.append((row, _unicode(reason), told, cut(line)))
+
+
+class Decoder:
+    """Decodes blocks; what it has learned from earlier ones makes later ones faster.
+
+    Parameters
+    ----------
+    cursor : duckdb.DuckDBPyConnection
+        Of an in-memory database that nobody else uses at the same time.
+    max_future_us : int or None
+        How far a timestamp may be ahead of the block's receipt, in microseconds; None for any.
+    line_bytes : int
+        The longest line taken, in bytes.
+    mappings : mapping
+        Source to its mapping: field of ours to a JSON path (begins with ``$``) or a constant.
+    positive : mapping
+        Model to its positive class (or None) and the property that fills `positive_score`.
+    least_lines : int
+        Fewer lines than this are read one by one.
+
+    Raises
+    ------
+    ValueError
+        If a JSON path of a mapping is malformed.
+    """
+
+    def __init__(
+        self,
+        cursor: duckdb.DuckDBPyConnection,
+        *,
+        max_future_us: int | None,
+        line_bytes: int,
+        mappings: Mapping[str, Mapping[str, str]] | None = None,
+        positive: Mapping[str, tuple[str | None, str]] | None = None,
+        least_lines: int = _LEAST_LINES,
+    ) -> None:
+        self._cursor = cursor
+        self._max_future_us = max_future_us
+        self._line_bytes = line_bytes
+        self._mapped = {name: Mapped(fields) for name, fields in (mappings or {}).items() if fields}
+        self._positive = Positive({model: name for model, (_, name) in (positive or {}).items()})
+        self._least_lines = least_lines
+        self._reader = Reader(max_future_us=max_future_us)
+        self._learned = Schema()
+
+    def decode(self, block: Block) -> Batch:
+        """Return the columns of a block; a pure function of the block and the settings."""
+        lines = split(block.data, at_start=block.start == 0)
+        rows = _Rows()
+        todo = self._readable(lines, rows)
+        parts: list[Clean] = []
+        if block.source in self._mapped or len(block.data) > _LARGEST_BLOCK:
+            self._one_by_one(lines, todo, block, rows)
+        else:
+            self._read(lines, todo, block, rows, parts)
+        return self._batch(block, lines, rows, parts)
+
+    def _readable(self, lines: Lines, rows: _Rows) -> Ints:
+        """Return the lines that are neither blank nor too long nor other than UTF-8."""
+        size = lines.ends - lines.starts
+        rule = f"line must have at most {self._line_bytes} bytes"
+        for row in np.flatnonzero(size > self._line_bytes).tolist():
+            rows.reject(row, f"{rule}, got {size[row]}", None, lines.line(row))
+        todo = np.flatnonzero((size > 0) & (size <= self._line_bytes))
+        if len(lines.data) <= _LARGEST_BLOCK and _is_utf8(lines.data):
+            return todo
+        bad = np.array([not _is_utf8(lines.line(row)) for row in todo.tolist()], np.bool_)
+        for row in todo[bad].tolist():
+            line = lines.line(row)
+            rows.reject(row, f"line must be valid UTF-8, got {_first_fault(line)}", None, line)
+        return todo[~bad]
+
+    def _read(
+        self, lines: Lines, todo: Ints, block: Block, rows: _Rows, parts: list[Clean]
+    ) -> None:
+        """Read by column what is clean; learn from the first of the others and try again."""
+        if len(todo) < self._least_lines:
+            self._one_by_one(lines, todo, block, rows)
+            return
+        ahead = self._max_future_us
+        latest_us = None if ahead is None else block.received_us + ahead
+        marks, sample, learned = Marks.of(lines), _LEAST_LINES, True
+        while len(todo):
+            if learned and len(todo) >= self._least_lines:
+                part = read(
+                    self._cursor, lines, marks, todo, schema=self._learned, latest_us=latest_us
+                )
+                parts.append(part)
+                todo = todo[~part.fine]
+            learned = self._one_by_one(lines, todo[:sample], block, rows)
+            todo = todo[sample:]
+            sample *= 2
+
+    def _one_by_one(self, lines: Lines, todo: Ints, block: Block, rows: _Rows) -> bool:
+        """Read lines exactly, one by one; return whether their names taught anything."""
+        mapped, learned = self._mapped.get(block.source), False
+        for row in todo.tolist():
+            line = lines.line(row)
+            try:
+                raw = line.decode()
+                value = self._reader.object_of(raw)
+                if mapped is not None:
+                    value = mapped.apply(value)
+                    raw = mapped.text(value)
+                event = self._reader.event(value, received_us=block.received_us)
+            except Fault as fault:
+                rows.reject(row, fault.reason, fault.field, line)
+                continue
+            learned |= self._learn(event)
+            self._add(row, event, raw, rows)
+        return learned
+
+    def _add(self, row: int, event: Event, raw: str, rows: _Rows) -> None:
+        who = (event.model_id, event.event_id, event.event_us)
+        if event.type == "prediction":
+            numbers = {
+                qualified(container, name): float(value)
+                for container, name, value in event.scalars
+                if isinstance(value, int | float)
+                and not isinstance(value, bool)
+                and (container or not name.startswith(_PREFIXES))
+            }
+            rows.sparse_ordinals.extend([row] * len(numbers))
+            rows.sparse_names.extend(numbers)
+            rows.sparse_values.extend(numbers.values())
+            positive = self._positive.of(event.model_id or "", numbers)
+            ids = (event.job_id, event.batch_id, event.bucket_id)
+            said = (*event.prediction, *event.label, event.score, positive)
+            rows.predictions.append((row, *who, *said, *ids, raw))
+        elif event.type == "label":
+            rows.votes.extend((row, *who, event.voter, *vote) for vote in event.votes)
+        else:
+            about = (event.type, event.model_id, event.job_id, event.event_id, event.event_us)
+            rows.others.append((row, *about, raw))
+
+    def _learn(self, event: Event) -> bool:
+        """Take in the names of an event; return whether the next reading by column can do more."""
+        if event.type not in ("prediction", "label"):
+            return False
+        schema, learned = self._learned, False
+        ids = {"job_id": event.job_id, "batch_id": event.batch_id, "bucket_id": event.bucket_id}
+        for name in (*(name for name in ids if ids[name] is not None), "by" if event.voter else ""):
+            learned |= name != "" and schema.learn("", name, "text")
+        for container, name, value in event.scalars:
+            kind = kind_of(value)
+            if schema.names.get((container, name)) in (kind, "mixed"):
+                continue
+            if not isinstance(value, dict | list) and (container or not name.startswith(_PREFIXES)):
+                learned |= schema.learn(container, name, kind)
+        return learned
+
+    def _batch(self, block: Block, lines: Lines, rows: _Rows, parts: list[Clean]) -> Batch:
+        found = [part.predictions for part in parts if part.predictions.num_rows]
+        found = [_with_positive(table, self._positive.column(table)) for table in found]
+        exact = _table(rows.predictions, _PREDICTIONS)
+        predictions = _joined([*found, exact], _PREDICTIONS, ["ordinal"])
+        votes = [*(part.votes for part in parts), _table(rows.votes, _VOTES)]
+        cast = _joined(votes, _VOTES, ["ordinal", "property"])
+        keys = self._keys(predictions, cast)
+        count = predictions.num_rows
+        properties = tuple(predictions.column_names[len(_PREDICTIONS) :])
+        return Batch(
+            block=block,
+            end=block.end,
+            lines=len(lines),
+            predictions=_placed(predictions, block, lines, keys.slice(0, count)),
+            properties=properties,
+            sparse=rows.sparse(),
+            votes=_placed(cast, block, lines, keys.slice(count)),
+            others=_placed(_table(rows.others, _OTHERS), block, lines),
+            rejects=_placed(_table(sorted(rows.rejects, key=_ORDINAL), _REJECTS), block, lines),
+        )
+
+    def _keys(self, *tables: pa.Table) -> Array:
+        """Return DuckDB's hash of model and id, for all tables in turn."""
+        ids = pa.concat_tables([table.select(["model_id", "event_id"]) for table in tables])
+        if not ids.num_rows:
+            return pa.chunked_array([], pa.uint64())
+        self._cursor.register(_KEYS, ids)
+        try:
+            found = self._cursor.sql(f"SELECT hash(model_id, event_id) AS key FROM {_KEYS}")
+            return found.to_arrow_table()["key"]
+        finally:
+            self._cursor.unregister(_KEYS)
+
+
+def _table(rows: list[Row], schema: pa.Schema) -> pa.Table:
+    columns = zip(*rows, strict=True) if rows else ((),) * len(schema)
+    arrays = [pa.array(column, kind) for column, kind in zip(columns, schema.types, strict=True)]
+    return pa.Table.from_arrays(arrays, schema=schema)
+
+
+def _with_positive(table: pa.Table, positive: Array) -> pa.Table:
+    return table.add_column(table.schema.get_field_index("score") + 1, "positive_score", positive)
+
+
+def _joined(tables: list[pa.Table], schema: pa.Schema, order: list[str]) -> pa.Table:
+    """Return the tables as one, ascending in `order`; columns beyond the schema stand behind it."""
+    filled = [table for table in tables if table.num_rows] or [schema.empty_table()]
+    joined = filled[0] if len(filled) == 1 else pa.concat_tables(filled, promote_options="default")
+    names = [name for name in joined.column_names if name not in schema.names]
+    joined = joined.select([*schema.names, *names])
+    if len(filled) == 1 and order == ["ordinal"]:
+        return joined
+    return joined.sort_by([(name, "ascending") for name in order])
+
+
+def _placed(table: pa.Table, block: Block, lines: Lines, keys: Array | None = None) -> pa.Table:
+    offsets = lines.offsets[np.asarray(table["ordinal"])] + block.start
+    table = table.add_column(1, "position", pa.array(offsets, pa.int64()))
+    return table if keys is None else table.add_column(2, "key", keys)
+
+
+def _is_utf8(data: bytes) -> bool:
+    if data.isascii():
+        return True
+    try:  # Arrow looks at the bytes where they are, Python would make a string of them
+        offsets = pa.py_buffer(np.array([0, len(data)], np.int32).tobytes())
+        pa.Array.from_buffers(pa.string(), 1, [None, offsets, pa.py_buffer(data)]).validate(
+            full=True
+        )
+    except pa.ArrowInvalid:
+        return False
+    return True
+
+
+def _first_fault(line: bytes) -> str:
+    try:
+        line.decode()
+    except UnicodeDecodeError as error:
+        return f"byte 0x{line[error.start]:02x} at {error.start + 1}"
+    return "nothing wrong"
+
+
+def _unicode(text: str) -> str:
+    return text.encode("utf-8", "backslashreplace").decode()

@@ -1,0 +1,22 @@
+"""Every public relation of the main job as SQL: `VIEWS` maps a name to its SELECT.
+
+The order of `VIEWS` matters: a view stands behind those that it reads. Names that begin with an
+underscore are steps between tables and public relations, and no part of the contract (DESIGN §9).
+
+>>> list(VIEWS)[0]
+'events'
+"""
+
+from engine.confusion import CONFUSION_VIEWS
+from engine.metric_values import METRIC_VALUE_VIEWS
+from engine.metrics import METRIC_VIEWS
+from engine.record_views import RECORD_VIEWS
+
+__all__ = ["VIEWS"]
+
+VIEWS: dict[str, str] = {
+    **RECORD_VIEWS,
+    **CONFUSION_VIEWS,
+    **METRIC_VALUE_VIEWS,
+    **METRIC_VIEWS,
+}

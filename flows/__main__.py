@@ -1,0 +1,242 @@
+"""The command `bellwether`: run, sql, check and demo.
+
+Exit codes: 0; 1 when the machine or the program is at fault (a locked or damaged data folder, a
+full disk, a fault of ours); 2 when the words of the command, the configuration, an input or a
+query are.
+"""
+
+import argparse
+import os
+import signal
+import sys
+import threading
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from pathlib import Path
+from typing import IO, NoReturn
+
+from engine.errors import BellwetherError, ConfigurationError, StoreError
+
+__all__ = ["main"]
+
+_DATA = "./data"
+_SUFFIXES = {".csv": "csv", ".json": "json", ".ndjson": "ndjson", ".parquet": "parquet"}
+_FORMATS = ("table", "csv", "json", "ndjson", "parquet")
+_SQL_BYTES_MAX = 1 << 20
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and give its exit code; messages go to standard error.
+
+    Parameters
+    ----------
+    argv : sequence of str or None
+        The words behind `bellwether`; None: those of this process.
+    """
+    try:
+        told = _parser().parse_args(argv)
+        command: Callable[[argparse.Namespace], int] = told.command
+        code = command(told)
+        sys.stdout.flush()
+    except BellwetherError as error:
+        _say(str(error))
+        return 1 if isinstance(error, StoreError) else 2
+    except SystemExit as end:  # --help and --version
+        return int(end.code or 0)
+    except BrokenPipeError:
+        # Whoever reads has enough. What is still in the buffer must not be tried again at the end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except KeyboardInterrupt:
+        return 130
+    except Exception:  # noqa: BLE001 - the last place to tell of a fault of ours
+        traceback.print_exc()
+        return 1
+    return code
+
+
+def _say(message: str) -> None:
+    for line in message.splitlines() or [""]:
+        sys.stderr.write(f"bellwether: {line}\n")
+
+
+# ---- the words -------------------------------------------------------------------------------
+
+
+class _Parser(argparse.ArgumentParser):
+    """Tells usage faults as all others are told."""
+
+    def error(self, message: str) -> NoReturn:
+        msg = f"{message}\ntry: {self.prog} --help"
+        raise ConfigurationError(msg)
+
+
+class _Version(argparse.Action):
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        from importlib.metadata import version  # noqa: PLC0415 - seldom asked for
+
+        sys.stdout.write(f"bellwether {version('bellwether')}\n")
+        parser.exit()
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog="bellwether",
+        description="Watches models that decide: labelled events in, exact results in DuckDB.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action=_Version, nargs=0, help="say the version and exit")
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+
+    def command(name: str, act: Callable[[argparse.Namespace], int], help_text: str) -> _Parser:
+        one: _Parser = commands.add_parser(
+            name, help=help_text, description=help_text, allow_abbrev=False
+        )
+        one.set_defaults(command=act)
+        return one
+
+    _words_of_run(command("run", _run, "Read events to the end of the input, or for ever."))
+    _words_of_sql(command("sql", _sql, "Ask the results, also while a run goes on."))
+    check = command("check", _check, "Check a configuration file and say what would run.")
+    check.add_argument("config", metavar="CONFIG", help="the YAML file")
+    _words_of_demo(command("demo", _demo, "Watch a real model on real data, with a report."))
+    return parser
+
+
+def _words_of_run(run: argparse.ArgumentParser) -> None:
+    run.add_argument("config", metavar="CONFIG", nargs="?", help="YAML file; all has a default")
+    run.add_argument(
+        "--source", metavar="PATH|-", help="files (a path or a pattern), or - for standard input"
+    )
+    run.add_argument("--data", metavar="DIR", help=f"the data folder (default: {_DATA})")
+    run.add_argument("--follow", action="store_true", help="wait for more at the end of files")
+
+
+def _words_of_sql(sql: argparse.ArgumentParser) -> None:
+    sql.add_argument("sql", metavar="SQL", help="one reading statement, or - for standard input")
+    sql.add_argument("--data", metavar="DIR", default=_DATA, help="the data folder (%(default)s)")
+    sql.add_argument(
+        "--format",
+        choices=_FORMATS,
+        help="of the answer (default: what the name of --output says, else table)",
+    )
+    sql.add_argument("--output", metavar="FILE", help="write the answer to a file")
+    sql.add_argument(
+        "--limit-seconds",
+        metavar="N",
+        type=float,
+        default=30.0,
+        help="stop a query that takes longer (default: %(default)g, at most 3600)",
+    )
+
+
+def _words_of_demo(demo: argparse.ArgumentParser) -> None:
+    demo.add_argument("--data", metavar="DIR", help="the data folder (default: a temporary one)")
+    demo.add_argument("--seed", metavar="N", type=int, default=7, help="of the labels' delays")
+    demo.add_argument("--rows", metavar="N", type=int, help="take only so many (default: all)")
+
+
+# ---- the commands ----------------------------------------------------------------------------
+
+
+def _run(told: argparse.Namespace) -> int:
+    from engine.config import Settings  # noqa: PLC0415 - each command loads what it needs
+    from flows.settings import Overrides, load  # noqa: PLC0415
+
+    settings = load(told.config, Overrides(told.source, told.data, told.follow))
+    defaulted = told.source is None and settings.sources == Settings().sources
+    if defaulted and sys.stdin is not None and sys.stdin.isatty():
+        msg = (
+            "`run` must be given events, got a terminal as standard input: pipe them in"
+            " (zcat events.ndjson.gz | bellwether run), or name files with --source or a CONFIG"
+        )
+        raise ConfigurationError(msg)
+    from flows.run import run  # noqa: PLC0415 - loads Bytewax
+
+    return run(settings)
+
+
+def _check(told: argparse.Namespace) -> int:
+    from flows.settings import load, summary  # noqa: PLC0415
+
+    try:
+        settings = load(told.config)
+    except ConfigurationError as error:
+        # As compilers do: the file and the line come first, so that an editor can jump there.
+        sys.stderr.write(f"{error}\n")
+        return 2
+    sys.stdout.write(f"ok: {told.config}: {summary(settings)}\n")
+    return 0
+
+
+def _demo(told: argparse.Namespace) -> int:
+    from flows.demo import demo  # noqa: PLC0415 - loads River and Bytewax
+
+    return demo(told.data, told.seed, told.rows)
+
+
+def _sql(told: argparse.Namespace) -> int:
+    form = told.format or _SUFFIXES.get(Path(told.output or "").suffix, "table")
+    terminal = told.output is None and sys.stdout.isatty()
+    if form == "parquet" and terminal:
+        msg = "`--format parquet` must go to a file (--output) or a pipe, got a terminal"
+        raise ConfigurationError(msg)
+    sql = _statement(told.sql)
+    from connectors.sqlclient import query  # noqa: PLC0415 - loads pyarrow
+    from flows.render import write  # noqa: PLC0415
+
+    # Python's own handler would wait for DuckDB to come back. There is nothing to clean up here.
+    with _signal_kills():
+        table = query(told.data, sql, told.limit_seconds)
+    width = (os.get_terminal_size(sys.stdout.fileno()).columns or 80) if terminal else None
+    try:
+        with _opened(told.output) as out:
+            write(table, form, out, terminal_width=width)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        msg = f"the answer cannot be written: {error.strerror}"
+        raise StoreError(msg) from error
+    return 0
+
+
+@contextmanager
+def _signal_kills() -> Iterator[None]:
+    """Let Ctrl-C end the process at once."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_DFL)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _statement(word: str) -> str:
+    if word != "-":
+        return word
+    content = sys.stdin.buffer.read(_SQL_BYTES_MAX + 1)
+    if len(content) > _SQL_BYTES_MAX:
+        msg = f"the query must be at most {_SQL_BYTES_MAX} bytes, got more"
+        raise ConfigurationError(msg)
+    try:
+        return content.decode()
+    except UnicodeDecodeError as error:
+        msg = f"the query must be UTF-8, got the byte 0x{content[error.start]:02x}"
+        raise ConfigurationError(msg) from error
+
+
+def _opened(path: str | None) -> AbstractContextManager[IO[bytes]]:
+    if path is None:
+        return nullcontext(sys.stdout.buffer)
+    try:
+        return Path(path).open("wb")
+    except OSError as error:
+        msg = f"`--output` must be a file that can be written, got {path}: {error.strerror}"
+        raise ConfigurationError(msg) from error
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,128 @@
+"""`bellwether run`: the dataflow from start to end of input, with progress, signals and summary."""
+
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+
+from bytewax.run import cli_main
+from rich.console import Console
+
+from connectors.partition import Partition
+from engine.config import Settings
+from engine.watermark import NEVER
+from flows.monitor import flow_of
+from flows.progress import Progress
+from flows.session import Session
+
+__all__ = ["run"]
+
+_LIMIT_NAMES = {
+    "models": "more models than `limits.models`",
+    "classes": "more classes of a model than `limits.classes`",
+    "series": "more properties than `limits.series`",
+}
+
+
+def run(settings: Settings, partitions: Sequence[Partition] | None = None) -> int:
+    """Run until the input ends or a signal comes; 0 when everything read was committed.
+
+    Parameters
+    ----------
+    settings : Settings
+    partitions : sequence of Partition, optional
+        Inputs made elsewhere, in place of the declared sources.
+
+    Raises
+    ------
+    BellwetherError
+        What the user can mend: configuration, inputs, data folder.
+    Exception
+        A fault of ours, as it was raised in a step.
+    """
+    session = Session(settings, partitions)
+    with _signals(session.stop.set):
+        try:
+            session.open()
+            _tell_recount(session)
+            progress = Progress(
+                Console(stderr=True), _bytes(session), live=_live(session), started_s=time.time()
+            )
+            session.on_commit = lambda: _draw(progress, session)
+            cli_main(flow_of(session), workers_per_process=1)  # type: ignore[no-untyped-call]
+            for fault in (session.fault, session.input_fault):
+                if fault is not None:
+                    raise fault
+            _say(_summary(progress, session))
+            for limit in sorted(session.monitor.limits_reached):
+                _say(f"note: {_LIMIT_NAMES[limit]}; the rest is counted as __other__")
+        finally:
+            session.close()
+    return 0
+
+
+@contextmanager
+def _signals(stop: Callable[[], None]) -> Iterator[None]:
+    """Let SIGINT and SIGTERM end the input: the batch is finished and committed."""
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = [signal.signal(number, lambda *_: stop()) for number in numbers]
+    try:
+        yield
+    finally:
+        for number, handler in zip(numbers, before, strict=True):
+            signal.signal(number, handler)
+
+
+def _say(line: str) -> None:
+    sys.stderr.write(line + "\n")
+    sys.stderr.flush()
+
+
+def _tell_recount(session: Session) -> None:
+    if session.recounted:
+        _say("note: settings that stored results depend on have changed; all was counted anew")
+
+
+def _live(session: Session) -> bool:
+    return any(not partition.bounded for partition in session.ahead.partitions)
+
+
+def _bytes(session: Session) -> int | None:
+    sizes = [partition.size for partition in session.ahead.partitions]
+    if _live(session):
+        return None
+    return sum(size for size in sizes if size is not None) or None
+
+
+def _draw(progress: Progress, session: Session) -> None:
+    counts, newest = session.counts, session.monitor.last_event_us
+    progress.update(
+        lines=counts.lines,
+        events=counts.events,
+        votes=counts.votes,
+        rejects=counts.rejects,
+        newest_us=None if newest == NEVER else newest,
+        consumed_bytes=sum(partition.consumed for partition in session.ahead.partitions),
+        now_s=time.time(),
+    )
+
+
+def _summary(progress: Progress, session: Session) -> str:
+    counts, mark = session.counts, session.monitor.watermark_us
+    return progress.finish(
+        lines=counts.lines,
+        events=counts.events,
+        votes=counts.votes,
+        rejects=counts.rejects,
+        repeats=counts.repeats,
+        watermark=None if mark == NEVER else _instant(mark),
+        data=session.settings.data,
+        now_s=time.time(),
+    )
+
+
+def _instant(time_us: int) -> str:
+    moment = datetime.fromtimestamp(time_us // 1_000_000, UTC)
+    return f"{moment:%Y-%m-%d %H:%M:%SZ}"

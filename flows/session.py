@@ -1,0 +1,250 @@
+"""What one run holds open: the data folder, the engine over it, the inputs and the query socket.
+
+Everything is opened in this order: the lock on the folder before anything else, the store, then the
+inputs at the positions that the store tells. One transaction is open from the first batch after a
+commit to the next commit.
+"""
+
+import contextlib
+import json
+import math
+import threading
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import duckdb
+
+from connectors.partition import Partition
+from connectors.sqlserver import SqlServer
+from connectors.store import Store
+from engine.batch import Batch
+from engine.config import Settings
+from engine.decode import Decoder, canonical
+from engine.monitor import Counts, Monitor
+from flows.ahead import Ahead, Ended
+from flows.inputs import Inputs, open_inputs
+
+__all__ = ["COMMIT_EVERY_S", "Session", "now_us"]
+
+COMMIT_EVERY_S = 0.5
+RETAIN_EVERY_S = 600.0
+_PUBLIC_PANE_S = 60
+_DECODERS = 2
+
+
+def now_us() -> int:
+    """Give the wall clock, µs since the epoch."""
+    return time.time_ns() // 1000
+
+
+class Session:
+    """One run over one data folder.
+
+    Parameters
+    ----------
+    settings : Settings
+    partitions : sequence of Partition, optional
+        Inputs made elsewhere, in place of those that the settings declare.
+
+    Attributes
+    ----------
+    on_commit : callable or None
+        Called after each commit: draws the progress.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        partitions: Sequence[Partition] | None = None,
+    ) -> None:
+        self.settings = settings
+        self.stop = threading.Event()
+        self.counts = Counts()
+        self.partitions: Sequence[Partition] = ()
+        self.fault: BaseException | None = None
+        self.input_fault: BaseException | None = None
+        self.recounted = False
+        self._given = None if partitions is None else Inputs(list(partitions), None)
+        self.on_commit: Callable[[], None] | None = None
+        self._open = threading.Lock()
+        self._store: Store | None = None
+        self._in_transaction = False
+        self._dirty_since = math.inf
+        self._retain_next = time.monotonic() + RETAIN_EVERY_S
+
+    # ---- life -------------------------------------------------------------------------------
+
+    def open(self) -> "Session":
+        """Open everything; a second call does nothing.
+
+        Raises
+        ------
+        BellwetherError
+            The folder, the file or an input cannot be used.
+        """
+        with self._open:
+            if self._store is None:
+                self._start(Store(Path(self.settings.data)))
+        return self
+
+    def _start(self, store: Store) -> None:
+        self._store = store
+        try:
+            pane_s = _pane_s(self.settings)
+            store.begin()
+            self.monitor = Monitor(store.cursor, self.settings, pane_s, canonical)
+            self._agree(store, pane_s)
+            self.monitor.retain(now_us())
+            resume = self.monitor.resume()
+            inputs = self._given or open_inputs(self.settings, resume)
+            self.partitions = inputs.partitions
+            for partition in self.partitions:
+                self.monitor.open_partition(partition.source, partition.name, now_us())
+            store.commit()
+            decoders = [_decoder(self.settings) for _ in range(_DECODERS)]
+            self.ahead = Ahead(
+                self.partitions,
+                [decoder.decode for decoder in decoders],
+                lambda source, name: resume.get((source, name), (0, None, None))[2],
+                discover=inputs.discover,
+            )
+            self.server = SqlServer(store.readers())
+            self.server.start()
+            store.announce(str(self.server.path))
+        except BaseException:
+            self.close()
+            raise
+
+    def _agree(self, store: Store, pane_s: int) -> None:
+        """Bring what is stored into line with the settings that it depends on."""
+        deciding, stored = _deciding(self.settings, pane_s), store.setting("deciding")
+        if stored is not None and stored != deciding:
+            self.recounted = True
+            self.monitor.recount()
+        store.remember("deciding", deciding)
+        store.remember("pane_s", str(pane_s))
+        store.remember("label_horizon_us", str(self.settings.time.label_horizon_us))
+
+    def close(self) -> None:
+        """Let everything go; what was not committed is as if it had never been read."""
+        store, self._store = self._store, None
+        if store is None:
+            return
+        for part in ("server", "ahead"):
+            with contextlib.suppress(AttributeError):
+                getattr(self, part).close()
+        for partition in self.partitions:
+            partition.close()
+        store.close()
+
+    # ---- work -------------------------------------------------------------------------------
+
+    def take(self, item: Batch | Ended) -> None:
+        """Take one batch, or the end of a partition, into the open transaction."""
+        self._begin()
+        if isinstance(item, Ended):
+            state = self._state(item.source, item.partition)
+            self.monitor.close_partition(item.source, item.partition, state)
+        else:
+            state = self._state(item.block.source, item.block.partition)
+            self.counts.add(self.monitor.take(item, state))
+
+    def due(self) -> bool:
+        """Tell whether it is time to commit what was taken."""
+        return time.monotonic() >= self._dirty_since + COMMIT_EVERY_S
+
+    def rest(self) -> None:
+        """Note the passing of time while nothing comes: idle partitions hold nobody back."""
+        if self._in_transaction:
+            return
+        self._begin()
+        if not self.monitor.rest(now_us()):
+            self._store_open().rollback()
+            self._in_transaction, self._dirty_since = False, math.inf
+
+    def commit(self) -> None:
+        """Make everything taken durable, with the positions."""
+        if not self._in_transaction:
+            return
+        if time.monotonic() >= self._retain_next:
+            self.monitor.retain(now_us())
+            self._retain_next = time.monotonic() + RETAIN_EVERY_S
+        self._store_open().commit()
+        self._in_transaction, self._dirty_since = False, math.inf
+        if self.on_commit is not None:
+            self.on_commit()
+
+    def fail_input(self, fault: BaseException) -> None:
+        """Keep a fault of the input; what came before it is still to be committed."""
+        self.input_fault = fault
+
+    def fail(self, fault: BaseException) -> None:
+        """Keep a fault of a step, forget what was not committed, end the input."""
+        self.fault = fault
+        self.stop.set()
+        if self._in_transaction:
+            with contextlib.suppress(duckdb.Error):
+                self._store_open().rollback()
+            self._in_transaction, self._dirty_since = False, math.inf
+
+    def _begin(self) -> None:
+        if not self._in_transaction:
+            self._store_open().begin()
+            self._in_transaction, self._dirty_since = True, time.monotonic()
+
+    def _state(self, source: str, name: str) -> str | None:
+        """Give what the partition wants back at a resume; good for all it has handed out."""
+        # Those found later are known to the reader alone.
+        for partition in self.ahead.partitions:
+            if (partition.source, partition.name) == (source, name):
+                return partition.state
+        return None
+
+    def _store_open(self) -> Store:
+        if self._store is None:
+            msg = "the session must be open"
+            raise RuntimeError(msg)
+        return self._store
+
+
+def _pane_s(settings: Settings) -> int:
+    """Give the seconds a stored pane: every lookback, step and public pane is a multiple."""
+    spans = [_PUBLIC_PANE_S, settings.time.lookback_s, settings.time.step_s]
+    for model in settings.models:
+        spans += [span for span in (model.lookback_s, model.step_s) if span]
+    return math.gcd(*spans)
+
+
+def _decoder(settings: Settings) -> Decoder:
+    cursor = duckdb.connect(config={"threads": 1, "memory_limit": "256MB"})
+    return Decoder(
+        cursor,
+        max_future_us=settings.time.max_future_us,
+        line_bytes=settings.limits.line_bytes,
+        mappings={source.name: dict(source.mapping) for source in settings.sources},
+        positive={
+            model.id: (model.positive, model.positive_property)
+            for model in settings.models
+            if model.positive_property is not None
+        },
+    )
+
+
+def _deciding(settings: Settings, pane_s: int) -> str:
+    """Give, as text, the settings that stored outcomes and panes depend on."""
+    models = sorted(
+        (m.id, m.job, m.positive, m.positive_property, m.threshold, m.lookback_s, m.step_s)
+        for m in settings.models
+    )
+    return json.dumps(
+        {
+            "pane_s": pane_s,
+            "lookback_s": settings.time.lookback_s,
+            "step_s": settings.time.step_s,
+            "label_horizon_us": settings.time.label_horizon_us,
+            "administrators": sorted(settings.administrators),
+            "models": models,
+            "limits": [settings.limits.models, settings.limits.series, settings.limits.classes],
+        }
+    )

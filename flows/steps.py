@@ -1,0 +1,68 @@
+"""The step that holds the engine: takes batches, commits by the clock, says what was committed."""
+
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+
+from bytewax.operators import StatefulBatchLogic
+
+from engine.batch import Batch
+from engine.monitor import Counts
+from flows.ahead import Ended
+from flows.session import COMMIT_EVERY_S, Session
+
+__all__ = ["MonitorStep"]
+
+Emitted = tuple[Iterable[Counts], bool]
+
+
+class MonitorStep(StatefulBatchLogic[Batch | Ended, Counts, None]):
+    """Pairs, reduces, monitors and writes, on the session's one cursor.
+
+    A fault is kept in the session and ends the input, so that `bellwether run` can tell it in one
+    line; where Bytewax itself runs the flow, it is raised at the end of the input.
+    """
+
+    def __init__(self, session: Session, *, raising: bool) -> None:
+        self._session = session
+        self._raising = raising
+
+    def on_batch(self, values: list[Batch | Ended]) -> Emitted:
+        """Take what has arrived; commit when it is time."""
+        return self._guarded(values)
+
+    def on_notify(self) -> Emitted:
+        """Commit what waits, and let idle partitions hold nobody back."""
+        return self._guarded([])
+
+    def on_eof(self) -> Emitted:
+        """Commit the rest: the input has ended, or was told to."""
+        emitted = self._guarded([], last=True)
+        fault = self._session.fault or self._session.input_fault
+        if self._raising and fault is not None:
+            raise fault
+        return emitted
+
+    def notify_at(self) -> datetime:
+        """Wake up once per commit interval, input or not."""
+        return datetime.now(UTC) + timedelta(seconds=COMMIT_EVERY_S / 2)
+
+    def snapshot(self) -> None:
+        """Keep nothing in Bytewax: the store alone says where to resume."""
+
+    def _guarded(self, items: list[Batch | Ended], *, last: bool = False) -> Emitted:
+        session = self._session
+        if session.fault is not None:
+            return (), self.RETAIN
+        before = session.counts.lines
+        try:
+            for item in items:
+                session.take(item)
+                if session.due():
+                    session.commit()
+            if last or session.due():
+                session.commit()
+            elif not items:
+                session.rest()
+        except Exception as fault:  # noqa: BLE001 - kept, and raised by the command
+            session.fail(fault)
+        return (Counts(lines=session.counts.lines - before),), self.RETAIN

@@ -1,0 +1,148 @@
+"""Limits, retention and compaction: what is over is counted, what is merged or dropped adds up."""
+
+import duckdb
+import pytest
+from harness import confusion, encoded, events_relation, fresh_store
+
+from engine.batch import Block
+from engine.compaction import compact
+from engine.config import Limits, Settings
+from engine.decode import Decoder, canonical
+from engine.known import OTHER
+from engine.monitor import Monitor
+from engine.retention import drop_old_events
+from engine.seen import SEGMENT_BITS
+
+START_MS = 1_700_000_040_000
+
+
+@pytest.fixture(scope="module")
+def decoder():
+    return Decoder(duckdb.connect(config={"threads": 1}), max_future_us=None, line_bytes=1 << 20)
+
+
+def event(number, model="m", **fields):
+    return {"model_id": model, "id": f"e{number}", "timestamp": START_MS + number * 1000, **fields}
+
+
+def fed(decoder, blocks, configuration=None):
+    connection = fresh_store()
+    monitor = Monitor(connection, configuration or Settings(), 60, canonical)
+    position = 0
+    for events in blocks:
+        data = b"".join(encoded(events))
+        connection.execute("BEGIN")
+        monitor.take(decoder.decode(Block("s", "p", position, data, 0)))
+        connection.execute("COMMIT")
+        position += len(data)
+    return connection, monitor
+
+
+def test_law_models_over_the_limit_are_counted_as_other(decoder):
+    events = [event(n, f"m{n % 4}", prediction="a", label="a") for n in range(12)]
+    settings = Settings(limits=Limits(models=2))
+    connection, monitor = fed(decoder, [events[:5], events[5:]], settings)
+    counts = dict(
+        connection.execute(
+            "SELECT model_id, sum(count) FROM confusion_matrix"
+            " WHERE time_basis = 'event' GROUP BY 1"
+        ).fetchall()
+    )
+    assert counts == {"m0": 3, "m1": 3, OTHER: 6}
+    assert monitor.limits_reached == {"models"}
+    assert connection.execute("SELECT count(DISTINCT model_id) FROM events").fetchone() == (4,)
+
+
+def test_law_a_correction_is_taken_back_from_other(decoder):
+    events = [event(n, f"m{n}", prediction="a", label="a") for n in range(3)]
+    late = {"type": "label", "model_id": "m2", "id": "e2", "timestamp": START_MS, "label": "b"}
+    connection, _ = fed(decoder, [events, [late]], Settings(limits=Limits(models=1)))
+    cells = {key[3:]: count for key, count in confusion(connection).items() if key[0] == OTHER}
+    assert cells == {("a", "a"): 1, ("b", "a"): 1}
+
+
+def test_law_classes_over_the_limit_keep_right_and_wrong_apart(decoder):
+    events = [
+        event(0, prediction="a", label="a"),
+        event(1, prediction="b", label="b"),
+        event(2, prediction="c", label="c"),
+        event(3, prediction="c", label="d"),
+        event(4, prediction="d", label="a"),
+    ]
+    connection, monitor = fed(decoder, [events], Settings(limits=Limits(classes=2)))
+    rows = connection.execute(
+        "SELECT label, prediction, count FROM confusion_matrix WHERE time_basis = 'event'"
+    ).fetchall()
+    assert sorted(rows) == [
+        (OTHER, "__another__", 1),
+        (OTHER, OTHER, 1),
+        ("a", OTHER, 1),
+        ("a", "a", 1),
+        ("b", "b", 1),
+    ]
+    assert monitor.limits_reached == {"classes"}
+
+
+def test_law_properties_over_the_limit_are_summed_as_other(decoder):
+    events = [event(n, features={f"f{n % 3}": n}) for n in range(6)]
+    connection, monitor = fed(decoder, [events], Settings(limits=Limits(series=1)))
+    rows = connection.execute(
+        "SELECT property, sum(count), sum(sum), min(min), max(max) FROM value_panes GROUP BY 1"
+    ).fetchall()
+    assert sorted(rows) == [(OTHER, 4, 12.0, 1.0, 5.0), ("features.f0", 2, 3.0, 0.0, 3.0)]
+    assert monitor.limits_reached == {"series"}
+
+
+def test_law_compaction_changes_no_relation(decoder):
+    blocks = [
+        [
+            event(n, prediction="ab"[n % 2], label="a", score=0.25, features={"x": n / 7}),
+            event(1000 + n, prediction=n / 3, label=n / 5),
+        ]
+        for n in range(20)
+    ]
+    connection, _ = fed(decoder, blocks)
+    before = confusion(connection), events_relation(connection)
+    sums = "SELECT sum(count), sum(squared_error), sum(count * label_mean) FROM error_panes"
+    errors = connection.execute(sums).fetchone()
+    spread = "SELECT count(*), var_pop(label_number) FROM events WHERE label_number IS NOT NULL"
+    count, variance = connection.execute(spread).fetchone()
+    compact(connection, 0)
+    assert (confusion(connection), events_relation(connection)) == before
+    assert connection.execute(sums).fetchone() == pytest.approx(errors)
+    for table in ("total_panes", "cell_panes", "score_bin_panes", "value_panes", "error_panes"):
+        keys = [
+            name
+            for (name, *_) in connection.execute(f"DESCRIBE {table}").fetchall()
+            if name
+            in {
+                "model_id",
+                "time_basis",
+                "pane_s",
+                "label",
+                "prediction",
+                "kind",
+                "bin",
+                "property",
+            }
+        ]
+        twice = f"SELECT 1 FROM {table} GROUP BY {', '.join(keys)} HAVING count(*) > 1"
+        assert connection.execute(twice).fetchall() == []
+    m2 = (
+        "SELECT sum(label_m2 + count * label_mean * label_mean), sum(count * label_mean)"
+        " FROM error_panes WHERE time_basis = 'event'"
+    )
+    squares, total = connection.execute(m2).fetchone()
+    assert squares / count - (total / count) ** 2 == pytest.approx(variance)
+
+
+def test_law_retention_drops_whole_old_segments_and_keeps_the_panes(decoder):
+    connection, _ = fed(decoder, [[event(n, prediction="a", label="a") for n in range(5)]])
+    # Two million lines would be needed to fill segments: the lines are moved apart instead.
+    connection.execute(f"UPDATE events_log SET seq = seq << {SEGMENT_BITS}")
+    connection.execute(f"UPDATE clock SET next_seq = 5 << {SEGMENT_BITS}")
+    before = confusion(connection)
+    dropped = drop_old_events(connection, (START_MS + 2500) * 1000)
+    assert dropped == [0, 1, 2]
+    assert connection.execute("SELECT count(*) FROM events").fetchone() == (2,)
+    assert confusion(connection) == before
