@@ -1,9 +1,9 @@
-"""The data folder: one DuckDB file with one owner, and everything up to a position in one transaction.
+"""The data folder: one DuckDB file, one owner, one transaction for everything up to a position.
 
 Delivery: what `commit` has returned for survives a kill at any moment; what it has not is as if it
-had never been read, and the sources are asked for it again from the committed positions. Limits: one
-owner a folder (a second start says who holds it); the file is only opened by this version's schema or
-an older one, which is migrated first.
+had never been read, and the sources are asked for it again from the committed positions. Limits:
+one owner a folder (a second start says who holds it); a file is only opened with this version's
+schema or an older one, which is migrated first.
 """
 
 import fcntl
@@ -17,6 +17,7 @@ from typing import Self
 import duckdb
 
 from connectors.sqlquery import DATABASE_CONFIG
+from connectors.sqlserver import remove_stale
 from engine.asking import first, number
 from engine.errors import StoreError
 from engine.panes import text
@@ -195,6 +196,7 @@ class _Lock:
             os.close(self._file)
             msg = f"data folder {folder} must be free, got locked by {holder}"
             raise StoreError(msg) from None
+        remove_stale(str(_facts(os.pread(self._file, 4096, 0)).get("socket", "")))
         self.write({})
 
     def write(self, facts: dict[str, str]) -> None:
@@ -211,9 +213,16 @@ class _Lock:
         self._file = -1
 
 
-def _describe(content: bytes) -> str:
+def _facts(content: bytes) -> dict[str, object]:
     try:
         facts = json.loads(content)
-        return f"process {facts['pid']} on {facts['host']}"
-    except (ValueError, KeyError, TypeError):
+    except ValueError:
+        return {}
+    return facts if isinstance(facts, dict) else {}
+
+
+def _describe(content: bytes) -> str:
+    facts = _facts(content)
+    if "pid" not in facts:
         return "another process"
+    return f"process {facts['pid']} on {facts.get('host')}"

@@ -29,7 +29,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from engine.answer import Answer
-from engine.arrays import Array, Flags, Ints, doubles, flags, validity
+from engine.arrays import Array, Flags, Ints, Text, doubles, flags, validity
 from engine.fields import classes, identifiers, number_texts, numbers, timestamps
 from engine.lines import Lines, booleans, quotes_before, suspects, views
 from engine.nulls import null_keys
@@ -147,8 +147,7 @@ def _predictions(
         columns[qualified(*field)] = array
     for field, words in answer.texts.items():
         if schema.names[field] == "mixed":
-            columns[qualified(*field)], finite = numbers(words)
-            fine &= finite
+            columns[qualified(*field)] = numbers(words)[0]
     table = pa.table(columns)
     table = table if fine.all() else table.filter(pa.array(fine))
     first = table.schema.get_field_index("bucket_id") + 1
@@ -226,6 +225,16 @@ def _sound(answer: Answer, schema: Schema) -> Flags:
     score = doubles(answer.score)
     fine &= ((score >= 0.0) & (score <= 1.0)) | ~validity(answer.score)
     for field, text in answer.texts.items():
-        scalar = text.string | text.boolean | ~text.valid
-        fine &= scalar | text.number if schema.names[field] == "mixed" else scalar
+        if schema.names[field] == "mixed":
+            fine &= _scalars(text)
+        else:
+            fine &= text.string | text.boolean | ~text.valid
+    # Also where the line's type does not know the field: NaN is no JSON, wherever it stands.
+    for name in ("prediction", "label", *OPTIONAL):
+        fine &= _scalars(answer.top.get(name, answer.missing))
     return fine
+
+
+def _scalars(text: Text) -> Flags:
+    """Return where a value is a string, a boolean, a finite number or null."""
+    return (text.string | text.boolean | text.number | ~text.valid) & numbers(text)[1]

@@ -1,7 +1,7 @@
 """Compaction of pane deltas: what many small blocks wrote becomes one row per series and pane.
 
-A stream of ten events a second writes two blocks a second, each with a delta for every pane it touches;
-large blocks hardly ever share a pane. So only small blocks are counted, and after every
+A stream of ten events a second writes two blocks a second, each with a delta for every pane it
+touches; large blocks hardly ever share a pane. So only small blocks are counted, and after every
 `SMALL_BLOCKS` of them the deltas since the last compaction are merged. When that happens is a
 function of the blocks alone, so a run that was killed and resumed merges alike.
 """

@@ -4,8 +4,8 @@ Rules (all functions of the data, never of arrival):
 
 - A vote is admissible when it lies within the label horizon of the winning prediction's time.
 - Of each voter the last admissible vote stands: greatest time, then label.
-- The outcome is the label of the last administrator's vote, if one stands, in order of (time, voter);
-  otherwise the label with more than half of the standing votes; otherwise undecided.
+- The outcome is the label of the last administrator's vote, if one stands, in order of (time,
+  voter); otherwise the label with more than half of the standing votes; otherwise undecided.
 - `label_time` is the time of the vote that last brought this outcome about, going through the
   standing votes in order of (time, voter).
 """

@@ -1,8 +1,8 @@
 """Reduction of predictions, counted once each: how many, and the numbers of their properties.
 
 Per (model, pane) the number of events; per numeric property count, sum, least and greatest. A
-replaced prediction is taken back: its count by -1, while the sums and extremes of its pane are computed
-anew from the stored events, in line order, so that no residue of a float stays.
+replaced prediction is taken back: its count by -1, while the sums and extremes of its pane are
+computed anew from the stored events, in line order, so that no residue of a float stays.
 """
 
 from collections.abc import Sequence

@@ -5,6 +5,7 @@ counted under `__other__` (a mistaken pair of two unknown classes under `__other
 so that it is not taken for a hit). What is over a limit is counted, never dropped, and reported.
 """
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -68,12 +69,12 @@ class Known:
         ids = predictions["model_id"]
         names = (str(name) for name in pc.unique(ids).to_pylist())
         new = [name for name in names if name not in self._models]
-        for model_id in new:
-            if len(self._models) >= self.limits.models and model_id != OTHER:
-                self._reach("models")
-                self._write_model(OTHER)
-                continue
-            self._write_model(model_id)
+        admitted = len(self._models) - (OTHER in self._models)
+        room = max(self.limits.models - admitted, 0)
+        self._write_models(new[:room], _first_jobs(predictions, new[:room]))
+        if len(new) > room:
+            self._reach("models")
+            self._write_models([OTHER], {})
         if not self.over & {"models"}:
             return ids
         known = pc.is_in(ids, value_set=pa.array(sorted(self._models), pa.string()))
@@ -128,23 +129,26 @@ class Known:
                 " AND k.property = t_values.property)"
             )
 
-    def _write_model(self, model_id: str) -> None:
-        if model_id in self._models:
+    def _write_models(self, names: Sequence[str], jobs: Mapping[str, str | None]) -> None:
+        new = [name for name in names if name not in self._models]
+        if not new:
             return
-        self._models.add(model_id)
-        told = self.declared.get(model_id, ModelSettings(id=model_id))
-        self.cursor.execute(
-            "INSERT INTO models_known VALUES (?, ?, ?, ?, ?, ?, ?)",
-            [
-                model_id,
-                told.job,
-                told.positive,
-                told.positive_property,
-                told.threshold,
-                told.lookback_s or self.time.lookback_s,
-                told.step_s or self.time.step_s,
-            ],
+        self._models.update(new)
+        told = [self.declared.get(name, ModelSettings(id=name)) for name in new]
+        rows = pa.table(
+            {
+                "model_id": pa.array(new, pa.string()),
+                "job_id": pa.array(
+                    [model.job or jobs.get(model.id) for model in told], pa.string()
+                ),
+                "positive": pa.array([model.positive for model in told], pa.string()),
+                "positive_property": pa.array([m.positive_property for m in told], pa.string()),
+                "threshold": pa.array([model.threshold for model in told], pa.float64()),
+                "lookback_s": pa.array([m.lookback_s or self.time.lookback_s for m in told]),
+                "step_s": pa.array([model.step_s or self.time.step_s for model in told]),
+            }
         )
+        self._insert("models_known", rows)
 
     def _insert(self, table: str, rows: pa.Table) -> None:
         self.cursor.register("b_new", rows)
@@ -159,6 +163,16 @@ class Known:
             "INSERT OR REPLACE INTO settings VALUES ('limits_reached', ?)",
             [" ".join(sorted(self.over))],
         )
+
+
+def _first_jobs(predictions: pa.Table, names: Sequence[str]) -> dict[str, str | None]:
+    """Give the job that each of some models names in its first prediction of a block."""
+    if not names:
+        return {}
+    rows = predictions.select(["model_id", "job_id"])
+    rows = rows.filter(pc.is_in(rows["model_id"], value_set=pa.array(names, pa.string())))
+    pairs = zip(rows["model_id"].to_pylist(), rows["job_id"].to_pylist(), strict=True)
+    return {str(model): job for model, job in reversed(list(pairs))}
 
 
 _UNKNOWN = (

@@ -74,8 +74,8 @@ class LabelSide:
         made = number(
             self._cursor,
             "CREATE OR REPLACE TEMP TABLE t_labelled AS SELECT l.*, p.positive,"
-            f" {_BOTH_CLASSES} AS both_classes FROM ({' UNION ALL '.join(parts)}) l LEFT JOIN positives p"
-            " USING (model_id)",
+            f" {_BOTH_CLASSES} AS both_classes FROM ({' UNION ALL '.join(parts)}) l"
+            " LEFT JOIN positives p USING (model_id)",
         )
         numbers = first(
             self._cursor,

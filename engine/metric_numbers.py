@@ -83,7 +83,7 @@ _ERRORS = changed_rows(
                 then 1 - w.squared / w.spread end
         ] as amounts
     from _steps as s
-    semi join (select model_id from error_panes where count > 0) as k
+    join (select distinct model_id from error_panes where count > 0) as k
         on k.model_id = s.model_id
     left join (
         select

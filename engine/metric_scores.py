@@ -1,9 +1,9 @@
 """Binary metrics, loss, AUC and calibration over rolling windows, as SQL.
 
-The positive class is the declared one, else the greater (in text order) of exactly two known
-classes. A model with `positive_property` predicts positive where that probability reaches its
-threshold; any other where its prediction is the positive class. A threshold that is no multiple of
-0.001 is rounded up to the next one. Functions AR-F08 to AR-F18.
+The positive class is the declared one, else the greater (in text order) of exactly two classes
+that its labelled events have. A model with `positive_property` predicts positive where that
+probability reaches its threshold; any other where its prediction is the positive class. A threshold
+that is no multiple of 0.001 is rounded up to the next one. Functions AR-F08 to AR-F18.
 
 AUC and calibration come from the 2,001 score bins of `engine.rows`. Within a bin the order of
 scores is unknown and counts one half, so AUC is off by at most ½ Σ_b P_b N_b / (P N), P_b and N_b
@@ -98,7 +98,7 @@ _AUC = changed_rows(
         coalesce(w.p + w.n, 0)::bigint as sample_count,
         [(w.won_or_tied - w.lost_or_tied + w.p * w.n) / nullif(2 * w.p * w.n, 0)] as amounts
     from _steps as s
-    semi join _ranked_panes as k on k.model_id = s.model_id
+    join (select distinct model_id from _ranked_panes) as k on k.model_id = s.model_id
     left join (
         select
             model_id, number, sum(p) as p, sum(n) as n,
@@ -170,7 +170,7 @@ _LOSS = changed_rows(
         coalesce(w.n, 0)::bigint as sample_count,
         [w.log_loss / nullif(w.n, 0), w.brier / nullif(w.n, 0)] as amounts
     from _steps as s
-    semi join _loss_panes as k on k.model_id = s.model_id
+    join (select distinct model_id from _loss_panes) as k on k.model_id = s.model_id
     left join (
         select
             model_id, time_basis, step, sum(n) as n,

@@ -15,7 +15,9 @@ from collections.abc import Sequence
 
 __all__ = ["STEP_VIEWS", "changed_rows", "rolled"]
 
-# What the formulas ask of a model. `positive`: declared, or the greater of exactly two classes.
+# What the formulas ask of a model. `positive`: declared, or the greater of exactly two classes that
+# the labelled events have, as label or prediction; not those of `model_classes`, which remembers
+# classes that were corrected away and so depends on the order of arrival.
 # `cut_bin`: scores from this bin on are predicted positive; bin 2k is k/1000, so that a threshold
 # which is no multiple of 0.001 is rounded up to the next one (the inner rounding removes the
 # residue of the product, as 0.57 * 1000 = 569.9999999999999).
@@ -28,7 +30,12 @@ select
     k.positive_property is not null or c.greater is not null as two_sided
 from models_known as k
 left join (
-    select model_id, max(class) as greater from model_classes
+    select model_id, max(class) as greater
+    from (
+        select model_id, unnest([label, prediction]) as class from cell_panes
+        where time_basis = 'event'
+        group by model_id, label, prediction having sum(count) <> 0
+    )
     group by model_id having count(distinct class) = 2
 ) as c on c.model_id = k.model_id
 """

@@ -67,7 +67,7 @@ select
     coalesce(make_timestamp(f.end_s * 1000000) > c.watermark, true) as is_interim,
     f.function, f.property
 from (@families@) as f
-join _metric_models as m on m.model_id = f.model_id
+join models_known as m on m.model_id = f.model_id
 cross join clock as c
 where make_timestamp((f.end_s - m.step_s) * 1000000) <= c.last_event
     or make_timestamp(f.end_s * 1000000) <= c.watermark

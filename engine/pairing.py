@@ -1,10 +1,10 @@
 """Pairing of predictions and labels, in either order, with repeats and corrections.
 
 The stored predictions and votes are the join state. A key (hash of model and id) that the filter
-says was never seen, that comes once in its block and has no vote there, is *fresh*: it needs no look
-at the store. All others are *touched*: their stored rows are fetched, the winner and the outcome are
-decided anew, and what differs from before becomes weighted rows: -1 for what was counted, +1 for
-what holds now.
+says was never seen, that comes once in its block and has no vote there, is *fresh*: it needs no
+look at the store. All others are *touched*: their stored rows are fetched, the winner and the
+outcome are decided anew, and what differs from before becomes weighted rows: -1 for what was
+counted, +1 for what holds now.
 
 Of several predictions with one id the winner is the greatest (event time, canonical JSON).
 
@@ -193,7 +193,8 @@ class Pairing:
                 "SELECT seq, raw FROM (SELECT t.*, r.raw FROM t_ties t JOIN ("
                 " SELECT seq, raw FROM b_predictions WHERE NOT fresh UNION ALL"
                 " SELECT seq, raw FROM events_log WHERE seq >= (SELECT min(seq) FROM t_ties)"
-                " AND seq <= (SELECT max(seq) FROM t_ties)) r USING (seq)) QUALIFY count(DISTINCT raw)"
+                " AND seq <= (SELECT max(seq) FROM t_ties)) r USING (seq))"
+                " QUALIFY count(DISTINCT raw)"
                 " OVER (PARTITION BY model_id, event_id) > 1"
             ).fetchall()
         return pa.table(

@@ -8,7 +8,7 @@ import pyarrow as pa
 from engine.arrays import Array, Doubles, Ints, flags, whole
 from engine.schema import CONTAINERS
 
-__all__ = ["Positive"]
+__all__ = ["Positive", "places"]
 
 
 class Positive:
@@ -24,7 +24,7 @@ class Positive:
     """
 
     def __init__(self, properties: Mapping[str, str]) -> None:
-        self._places = {model: _places(name) for model, name in properties.items()}
+        self._places = {model: places(name) for model, name in properties.items()}
 
     def of(self, model_id: str, numbers: Mapping[str, float]) -> float | None:
         """Return the value for one event with these qualified numeric properties."""
@@ -47,7 +47,8 @@ class Positive:
         return pa.array(np.where(fine, found, 0.0), pa.float64(), mask=~fine)
 
 
-def _places(name: str) -> tuple[str, ...]:
+def places(name: str) -> tuple[str, ...]:
+    """Give the qualified names under which a declared property is looked for, in order."""
     container = name.split(".", 1)[0]
     if container in CONTAINERS and "." in name:
         return (name,)

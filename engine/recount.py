@@ -5,13 +5,20 @@ decide what outcomes and panes say. They are functions of the stored predictions
 a change they are deleted and computed again, a range of lines at a time.
 """
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+
 import duckdb
 
 from engine.asking import number
+from engine.config import ModelSettings
 from engine.consensus import decide
 from engine.event_side import EventSide
 from engine.known import Known
 from engine.label_side import LABELLED, LabelSide
+from engine.panes import NUMBERS, text
+from engine.positive import places
+from engine.schema import CONTAINERS
 
 __all__ = ["recount"]
 
@@ -50,13 +57,14 @@ def recount(cursor: duckdb.DuckDBPyConnection, known: Known, pane_s: int, horizo
         cursor.execute(f"DELETE FROM {table}")
     cursor.execute("DELETE FROM settings WHERE name = 'limits_reached'")
     known.load()
-    events, labels = EventSide(cursor, pane_s), LabelSide(cursor, pane_s)
+    _score_positives(cursor, known.declared)
+    counter = _Counter(cursor, known, EventSide(cursor, pane_s), LabelSide(cursor, pane_s))
     lines = number(cursor, "SELECT max(seq) + 1 FROM events_log")
     next_outcome = 1
     for low in range(0, lines, _RANGE):
         bounds = f"seq >= {low} AND seq < {low + _RANGE}"
         next_outcome = _settle(cursor, bounds, horizon_us, next_outcome)
-        _count(cursor, bounds, low, known, events, labels)
+        counter.count(bounds, low)
     cursor.execute("UPDATE clock SET next_outcome = ?", [next_outcome])
 
 
@@ -82,30 +90,61 @@ def _settle(
     return next_outcome + added
 
 
-def _count(
-    cursor: duckdb.DuckDBPyConnection,
-    bounds: str,
-    block_seq: int,
-    known: Known,
-    events: EventSide,
-    labels: LabelSide,
+def _score_positives(
+    cursor: duckdb.DuckDBPyConnection, declared: Mapping[str, ModelSettings]
 ) -> None:
-    """Count one range of events into the panes."""
-    models = cursor.sql(
-        f"SELECT model_id FROM events_log ANTI JOIN events_retired USING (seq) WHERE {bounds}"
-        " ORDER BY seq"
-    ).to_arrow_table()
-    known.admit_models(models)
-    series = known.series()
-    events.recount(bounds, series, block_seq)
-    known.admit_properties()
-    events.write()
-    cursor.execute(
-        "CREATE OR REPLACE TEMP TABLE t_changes AS SELECT 1 AS weight, *"
-        f" FROM ({LABELLED}) WHERE {bounds} ORDER BY seq"
-    )
-    if labels.gather(fresh=False, touched=True, series=series):
-        labels.count()
-        known.admit_classes()
-        labels.write(block_seq)
-        labels.sum(block_seq, touched=False, series=series)
+    """Read the positive score of the stored events anew, as the decoder would."""
+    cursor.execute("UPDATE events_log SET positive_score = NULL WHERE positive_score IS NOT NULL")
+    for model in declared.values():
+        if model.positive_property is None:
+            continue
+        pointers = [_pointer(place) for place in places(model.positive_property)]
+        cases = " ".join(
+            f"WHEN json_type(raw, {text(pointer)}) IN {NUMBERS}"
+            f" THEN json_extract(raw, {text(pointer)})::DOUBLE"
+            for pointer in pointers
+        )
+        cursor.execute(
+            "UPDATE events_log SET positive_score = p FROM (SELECT seq AS line, CASE"
+            f" {cases} END AS p FROM events_log WHERE model_id = $model)"
+            " WHERE seq = line AND p BETWEEN 0 AND 1",
+            {"model": model.id},
+        )
+
+
+def _pointer(place: str) -> str:
+    """Give the JSON pointer (RFC 6901) of a qualified property."""
+    container, dot, name = place.partition(".")
+    steps = (container, name) if dot and container in CONTAINERS else (place,)
+    return "".join("/" + step.replace("~", "~0").replace("/", "~1") for step in steps)
+
+
+@dataclass(frozen=True, slots=True)
+class _Counter:
+    """Counts ranges of stored events into the panes."""
+
+    cursor: duckdb.DuckDBPyConnection
+    known: Known
+    events: EventSide
+    labels: LabelSide
+
+    def count(self, bounds: str, block_seq: int) -> None:
+        """Count the events within `bounds`, SQL over `seq`."""
+        stored = "events_log ANTI JOIN events_retired USING (seq)"
+        models = self.cursor.sql(
+            f"SELECT model_id, job_id FROM {stored} WHERE {bounds} ORDER BY seq"
+        ).to_arrow_table()
+        self.known.admit_models(models)
+        series = self.known.series()
+        self.events.recount(bounds, series, block_seq)
+        self.known.admit_properties()
+        self.events.write()
+        self.cursor.execute(
+            "CREATE OR REPLACE TEMP TABLE t_changes AS SELECT 1 AS weight, *"
+            f" FROM ({LABELLED}) WHERE {bounds} ORDER BY seq"
+        )
+        if self.labels.gather(fresh=False, touched=True, series=series):
+            self.labels.count()
+            self.known.admit_classes()
+            self.labels.write(block_seq)
+            self.labels.sum(block_seq, touched=False, series=series)

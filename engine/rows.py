@@ -62,7 +62,7 @@ TABLES: dict[str, str] = {
         label VARCHAR NOT NULL, prediction VARCHAR NOT NULL,
         count BIGINT NOT NULL, block_seq BIGINT NOT NULL""",
     # kind 'score': bin of the confidence in the predicted class; kind 'positive': bin of the
-    # model's positive_property. 2,001 bins: 2k holds the values equal to k/1000, 2k+1 those strictly
+    # model's positive_property. 2,001 bins: 2k holds the values equal to k/1000, 2k+1 those
     # between k/1000 and (k+1)/1000, so that 1 - score is bin 2000 - bin, exactly.
     "score_bin_panes": """
         model_id VARCHAR NOT NULL, time_basis VARCHAR NOT NULL, pane_s BIGINT NOT NULL,

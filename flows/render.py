@@ -101,11 +101,13 @@ def _words(value: Any) -> str:
     if isinstance(value, date | time):
         return value.isoformat()
     if isinstance(value, timedelta):
-        return f"PT{value.total_seconds():g}S"
+        return f"PT{Decimal(value // timedelta(microseconds=1)) / 10**6:f}S"
     if isinstance(value, bytes):
         return value.hex()
     if isinstance(value, pa.MonthDayNano):
-        return f"P{value.months}M{value.days}DT{value.nanoseconds / 1e9:g}S"
+        months = f"{value.months}M" if value.months else ""
+        days = f"{value.days}D" if value.days else ""
+        return f"P{months}{days}T{Decimal(value.nanoseconds) / 10**9:f}S"
     return str(value)
 
 
@@ -114,7 +116,7 @@ def _column(name: str, column: Any) -> list[Any]:
         unit = column.type.unit
         return [_instant(ticks, unit) for ticks in column.cast(pa.int64()).to_pylist()]
     try:
-        values = column.to_pylist()
+        values: list[Any] = column.to_pylist()
     except (ValueError, OverflowError) as error:
         msg = f"column {name} must have values that can be shown, cast it to VARCHAR: {error}"
         raise QueryError(msg) from error

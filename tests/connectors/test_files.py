@@ -42,7 +42,7 @@ def joined(blocks: list[Block]) -> bytes:
 
 
 def lines(count: int, seed: int = 0) -> bytes:
-    draw = random.Random(seed)  # noqa: S311  test data
+    draw = random.Random(seed)
     return b"".join(
         b'{"id":%d,"x":"%s"}\n' % (number, b"y" * draw.randrange(60)) for number in range(count)
     )

@@ -167,7 +167,7 @@ def test_error_closed_input() -> None:
         "    while not stdin.finished: stdin.poll(0); time.sleep(0.001)\n"
         "except SourceError as fault: print(fault)\n"
     )
-    done = subprocess.run(  # noqa: S603  our own interpreter
+    done = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, timeout=30, check=True, text=True
     )
     assert done.stdout == "`stdin` must be open for reading, got Bad file descriptor\n"
@@ -184,5 +184,5 @@ def test_error_folder_as_input(tmp_path: Path) -> None:
 def test_contract_silent_input_does_not_hold_back_the_exit() -> None:
     script = "from connectors.stdin import Stdin; stdin = Stdin('s'); stdin.poll(0)"
     command = [sys.executable, "-c", script]
-    with subprocess.Popen(command, stdin=subprocess.PIPE) as process:  # noqa: S603  as above
+    with subprocess.Popen(command, stdin=subprocess.PIPE) as process:
         assert process.wait(timeout=30) == 0

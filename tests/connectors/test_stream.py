@@ -124,7 +124,7 @@ def test_contract_signals_stop_it_under_the_runner_of_bytewax(
         "    return flow\n"
     )
     command = [sys.executable, "-m", "bytewax.run", "some_flow:flow()"]
-    with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE) as process:  # noqa: S603
+    with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == b"one\n"
         start = time.monotonic()

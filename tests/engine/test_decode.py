@@ -7,12 +7,15 @@ Each rule is tried by column as well as line by line (`ways`); that both always 
 import json
 
 import duckdb
+import numpy as np
 import pyarrow as pa
 import pytest
 
 from engine.batch import Batch, Block
 from engine.decode import Decoder, canonical
 from engine.instants import iso_us
+from engine.lines import split
+from engine.nulls import null_keys
 from engine.schema import MAX_NAMES, Schema
 from engine.strict import Reader, duration_text
 from engine.values import Fault
@@ -613,3 +616,9 @@ def test_error_the_exact_reader_says_where() -> None:
         reader.object_of('{"a": [1, {"b": 1e999}]}')
     assert caught.value.field == "a[1].b"
     assert reader.object_of('{"a": 1}') == {"a": 1}
+
+
+def test_golden_null_keys_are_told_from_strings() -> None:
+    data = b'{"a":":null","b" : null,"c":null}\n{"a":null,"a":null}\n{"a":1,"b":" null"}'
+    found = null_keys(split(data, at_start=True), np.arange(3), lambda _: np.zeros(3, np.bool_))
+    assert (found.count.tolist(), found.certain.tolist()) == ([2, 2, 0], [True, False, True])

@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 
 import duckdb
 import pyarrow as pa
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -377,6 +378,36 @@ def events(draw: st.DrawFn) -> bytes:
     gap = draw(st.sampled_from(["", "", "", " ", "  ", "\t"]))
     text = "{" + ",".join(f'{gap}"{name}"{gap}:{gap}{value}{gap}' for name, value in fields)
     return (text + draw(st.sampled_from(["}"] * 20 + [",}", ", }", "", "} x", "}}"]))).encode()
+
+
+LIBERTIES = ["true", "false", "NaN", "-Infinity", "1e400", '"1.5"', '""', "[1]", "[]", "{}", "null"]
+LIBERTIES += ["-0.0", "2", "[1,]", '{"a":true}', "1,", '"x","features":{"a":1}', "1 ,\t"]
+PLACES = [
+    '"score":%s',
+    '"n":%s',
+    '"t":%s',
+    '"mixed":%s',
+    '"features":{"a":%s}',
+    '"labels":{"a":%s}',
+]
+PLACES += ['"features":{"a":1,"b":%s}', '"features":%s', '"prediction":%s', '"label":%s', '"by":%s']
+TYPES = ["prediction", "label"]
+
+
+@pytest.mark.parametrize("kind", TYPES)
+@pytest.mark.parametrize("value", LIBERTIES)
+def test_oracle_what_the_fast_reader_would_let_pass(value: str, kind: str) -> None:
+    # Each liberty of DuckDB's reader at each place, its names known as numbers, texts and both.
+    head = f'{{"type":"{kind}","model_id":"m","id":"e","timestamp":0,'
+    lines = "\n".join(head + place % value + "}" for place in PLACES)
+    lines += "\n" + "\n".join(head + f'"label":"x",{place % value}}}' for place in PLACES)
+    plain = '{"model_id":"m","id":"e","timestamp":0,"t":"x","mixed":%s}\n'
+    taught = LESSON + b"\n" + (plain % "1" + plain % '"x"').encode()
+    learned = decoder(0)
+    learned.decode(Block("s", "p", 7, taught, NOW_US))
+    # All lines are read by column before the first of them can teach anything more.
+    block = Block("s", "p", 7, lines.encode(), NOW_US)
+    assert facts(learned.decode(block)) == facts(decoder(10**9).decode(block))
 
 
 NOISE = st.sampled_from(

@@ -6,7 +6,7 @@ from harness import confusion, encoded, events_relation, fresh_store
 
 from engine.batch import Block
 from engine.compaction import compact
-from engine.config import Limits, Settings
+from engine.config import Limits, ModelSettings, Settings
 from engine.decode import Decoder, canonical
 from engine.known import OTHER
 from engine.monitor import Monitor
@@ -146,3 +146,32 @@ def test_law_retention_drops_whole_old_segments_and_keeps_the_panes(decoder):
     assert dropped == [0, 1, 2]
     assert connection.execute("SELECT count(*) FROM events").fetchone() == (2,)
     assert confusion(connection) == before
+
+
+def test_law_a_changed_positive_property_is_counted_as_if_it_had_always_been(decoder):
+    def told(name):
+        return Settings(models=(ModelSettings(id="m", positive="a", positive_property=name),))
+
+    odd = "p/~a"
+    events = [
+        event(n, prediction="ab"[n % 2], label="a", features={odd: n / 8}, p=1 - n / 8)
+        for n in range(8)
+    ]
+    tables = "SELECT * EXCLUDE (block_seq) FROM {} ORDER BY ALL"
+    for name in (odd, f"features.{odd}", "p", None):
+        settings = told(name) if name else Settings()
+        reader = Decoder(
+            duckdb.connect(),
+            max_future_us=None,
+            line_bytes=1 << 20,
+            positive={"m": ("a", name)} if name else {},
+        )
+        wanted, _ = fed(reader, [events], settings)
+        changed, _ = fed(decoder, [events], Settings())
+        changed.execute("BEGIN")
+        Monitor(changed, settings, 60, canonical).recount()
+        changed.execute("COMMIT")
+        for table in ("probability_panes", "score_bin_panes"):
+            found = changed.execute(tables.format(table)).fetchall()
+            assert found == wanted.execute(tables.format(table)).fetchall()
+            assert found or name is None

@@ -130,7 +130,7 @@ def test_golden_committed_watermarks_decide_after_a_restart() -> None:
 
 
 def test_law_file_cuts_and_order_do_not_depend_on_speed(tmp_path: Path) -> None:
-    draw = random.Random(1)  # noqa: S311  test data
+    draw = random.Random(1)
     for number in range(3):
         lines = b"".join(b"%d %s\n" % (at, b"x" * 80) for at in range(number, 90_000, 1 + number))
         (tmp_path / f"{number}.gz").write_bytes(gzip.compress(lines, 1))
