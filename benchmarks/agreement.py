@@ -40,7 +40,7 @@ _EXACT: dict[str, tuple[str, str]] = {
     ),
     "score_bin_panes": (
         f"""SELECT {_BASED}, label, prediction, bin, sum(count)::BIGINT AS count
-            FROM bellwether.score_bin_panes WHERE kind = 'score' GROUP BY ALL HAVING count <> 0""",
+            FROM bellwether._score_bin_panes WHERE kind = 'score' GROUP BY ALL HAVING count <> 0""",
         f"SELECT {_BASED}, label, prediction, bin, count FROM script.score_bin_panes",
     ),
     "value_panes (count, min, max)": (

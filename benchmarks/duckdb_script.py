@@ -102,14 +102,17 @@ _PANES = f"""
 
 _BIN = "(2 * round(score * 1000) + sign(score - round(score * 1000) / 1000))::SMALLINT"
 _SCORE_BINS = f"""
-    CREATE TABLE score_bin_panes AS
-        SELECT model_id, 'event' AS time_basis, event_pane AS pane_s, label, prediction,
-            {_BIN} AS bin, count(*) AS count
+    CREATE TABLE score_bins AS
+        SELECT model_id, event_pane, label_pane, label, prediction, {_BIN} AS bin,
+            count(*) AS count
         FROM joined WHERE label IS NOT NULL AND score IS NOT NULL GROUP BY ALL;
 
-    INSERT INTO score_bin_panes
-        SELECT model_id, 'label', label_pane, label, prediction, {_BIN}, count(*)
-        FROM joined WHERE label IS NOT NULL AND score IS NOT NULL GROUP BY ALL"""
+    CREATE VIEW score_bin_panes AS
+        SELECT model_id, 'event' AS time_basis, event_pane AS pane_s, label, prediction, bin,
+            sum(count)::BIGINT AS count FROM score_bins GROUP BY ALL
+        UNION ALL
+        SELECT model_id, 'label', label_pane, label, prediction, bin, sum(count)::BIGINT
+        FROM score_bins GROUP BY ALL"""
 
 _VALUE = "struct_pack(count := count({0}), sum := sum({0}), min := min({0}), max := max({0}))"
 _SUMMARIES = ", ".join(

@@ -1,10 +1,11 @@
 """What travels down the path: a block of whole lines, and the columns decoded from it."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import pyarrow as pa
 
-__all__ = ["Batch", "Block"]
+__all__ = ["Batch", "Block", "Folded"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +41,20 @@ class Block:
 
 
 @dataclass(frozen=True, slots=True)
+class Folded:
+    """A batch reduced to pane amounts beforehand, as if every row of it counted (`engine.fold`).
+
+    Attributes
+    ----------
+    events, labels : mapping of str to pyarrow.Table
+        By the name of the work table; `labels` is empty when no row carries a label.
+    """
+
+    events: Mapping[str, pa.Table]
+    labels: Mapping[str, pa.Table]
+
+
+@dataclass(frozen=True, slots=True)
 class Batch:
     """The columns of one block; every table is in line order.
 
@@ -72,6 +87,8 @@ class Batch:
         string, `event_us` int64, `raw` string.
     rejects : pyarrow.Table
         `ordinal`, `position`, `reason`, `field`, `raw` string.
+    folded : Folded or None
+        What the predictions add to the panes if all of them count.
     """
 
     block: Block
@@ -83,3 +100,4 @@ class Batch:
     votes: pa.Table
     others: pa.Table
     rejects: pa.Table
+    folded: Folded | None = None

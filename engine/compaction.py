@@ -19,7 +19,7 @@ SMALL_BLOCKS = 120
 _KEYS = {
     "total_panes": "model_id, time_basis, pane_s",
     "cell_panes": "model_id, time_basis, pane_s, label, prediction",
-    "score_bin_panes": "model_id, time_basis, pane_s, kind, label, prediction, bin",
+    "score_bins": "model_id, event_pane_s, label_pane_s, kind, label, prediction, bin",
     "value_panes": "model_id, pane_s, property",
     "error_panes": "model_id, time_basis, pane_s",
     "probability_panes": "model_id, time_basis, pane_s",
@@ -31,7 +31,7 @@ _ORDERED = "sum({0} ORDER BY block_seq) AS {0}"
 _AMOUNTS = {
     "total_panes": "sum(events)::BIGINT AS events, sum(labelled)::BIGINT AS labelled",
     "cell_panes": "sum(count)::BIGINT AS count",
-    "score_bin_panes": "sum(count)::BIGINT AS count",
+    "score_bins": "sum(count)::BIGINT AS count",
     "value_panes": f"sum(count)::BIGINT AS count, {_ORDERED.format('sum')},"
     " min(min) AS min, max(max) AS max",
     "error_panes": f"sum(count)::BIGINT AS count, {_ORDERED.format('squared_error')},"

@@ -36,8 +36,8 @@ class EventSide:
         self._cursor = cursor
         self._pane_s = pane_s
 
-    def reduce(self, properties: Sequence[str], mixed: Sequence[str], block_seq: int) -> None:
-        """Write the totals of the block's counted rows and make `t_values` of their properties.
+    def reduce(self, properties: Sequence[str], mixed: Sequence[str]) -> None:
+        """Make `t_totals` of the block's counted rows and `t_values` of their properties.
 
         Parameters
         ----------
@@ -45,8 +45,6 @@ class EventSide:
             Names of the property columns of `b_predictions`.
         mixed : sequence of str
             Names whose values lie in `b_sparse`, perhaps beside a column.
-        block_seq : int
-            The block's first line number.
         """
         beside = set(mixed)
         wide = [_statistics(quoted(name), name) for name in properties if name not in beside]
@@ -59,18 +57,17 @@ class EventSide:
             " FROM b_predictions WHERE counted GROUP BY ALL"
         )
         self._cursor.execute(
-            "INSERT INTO total_panes SELECT model_id, 'event', pane_s, events, 0,"
-            f" {block_seq} FROM t_wide"
+            "CREATE OR REPLACE TEMP TABLE t_totals AS SELECT model_id, pane_s, events FROM t_wide"
         )
         self._cursor.execute(
             "CREATE OR REPLACE TEMP TABLE t_values AS SELECT model_id, pane_s, s.property,"
-            f" s.count, s.sum, s.min, s.max, {block_seq} AS block_seq"
+            " s.count, s.sum, s.min, s.max"
             " FROM (SELECT model_id, pane_s, unnest(statistics) AS s FROM t_wide) WHERE s.count > 0"
         )
         if mixed:
-            self._reduce_long([name for name in properties if name in beside], block_seq)
+            self._reduce_long([name for name in properties if name in beside])
 
-    def _reduce_long(self, columns: Sequence[str], block_seq: int) -> None:
+    def _reduce_long(self, columns: Sequence[str]) -> None:
         # A sum must not depend on which values sat in a column, so both are summed in line order.
         long = ["SELECT ordinal, property, value FROM b_sparse"]
         long += [
@@ -81,16 +78,23 @@ class EventSide:
         self._cursor.execute(
             "INSERT INTO t_values SELECT p.series_id,"
             f" {pane_of('p.event_time', self._pane_s)} AS pane_s, l.property, count(*),"
-            f" sum(l.value ORDER BY l.ordinal), min(l.value), max(l.value), {block_seq}"
+            " sum(l.value ORDER BY l.ordinal), min(l.value), max(l.value)"
             f" FROM ({' UNION ALL '.join(long)}) l JOIN b_predictions p USING (ordinal)"
             " WHERE p.counted GROUP BY ALL"
         )
 
-    def write(self) -> None:
+    def write_totals(self, block_seq: int) -> None:
+        """Write `t_totals`; `block_seq` is the block's first line number."""
+        self._cursor.execute(
+            "INSERT INTO total_panes SELECT model_id, 'event', pane_s, events, 0,"
+            f" {block_seq} FROM t_totals"
+        )
+
+    def write_values(self, block_seq: int) -> None:
         """Write `t_values`, merged where a limit put several properties under one name."""
         self._cursor.execute(
             "INSERT INTO value_panes SELECT model_id, pane_s, property, sum(count),"
-            " sum(sum ORDER BY sum), min(min), max(max), any_value(block_seq)"
+            f" sum(sum ORDER BY sum), min(min), max(max), {block_seq}"
             " FROM t_values GROUP BY model_id, pane_s, property ORDER BY ALL"
         )
 
@@ -129,11 +133,11 @@ class EventSide:
             f" FROM {_STORED} e JOIN t_dirty d ON d.model_id = {series} AND d.pane_s = {pane}"
             f" WHERE {dirty_span('e.event_time', self._pane_s)}"
         )
-        cursor.execute(_RECOUNT.format(block_seq=block_seq))
+        cursor.execute(_RECOUNT)
         return True
 
     def recount(self, bounds: str, series: str, block_seq: int) -> None:
-        """Write the totals of the stored events within `bounds` (SQL) and make their `t_values`."""
+        """Write the totals of the stored events within `bounds`, SQL; make their `t_values`."""
         pane = pane_of("e.event_time", self._pane_s)
         self._cursor.execute(
             "CREATE OR REPLACE TEMP TABLE t_recount AS SELECT e.seq,"
@@ -144,7 +148,7 @@ class EventSide:
             "INSERT INTO total_panes SELECT model_id, 'event', pane_s, count(*), 0,"
             f" {block_seq} FROM t_recount GROUP BY ALL ORDER BY ALL"
         )
-        self._cursor.execute(_RECOUNT.format(block_seq=block_seq))
+        self._cursor.execute(_RECOUNT)
 
 
 _STORED = "(SELECT * FROM events_log ANTI JOIN events_retired USING (seq))"
@@ -181,5 +185,5 @@ WITH long(seq, model_id, pane_s, property, value) AS (
     WHERE j.type IN {NUMBERS} AND j.key NOT IN {_KNOWN}
 )
 SELECT model_id, pane_s, property, count(*) AS count, sum(value ORDER BY seq) AS sum,
-    min(value) AS min, max(value) AS max, {{block_seq}} AS block_seq
+    min(value) AS min, max(value) AS max
 FROM long GROUP BY ALL"""

@@ -64,6 +64,11 @@ class Known:
             f" THEN e.model_id ELSE '{OTHER}' END"
         )
 
+    @property
+    def renames_models(self) -> bool:
+        """Whether some models are counted under another name, being over the limit."""
+        return "models" in self.over
+
     def admit_models(self, predictions: pa.Table) -> "pa.ChunkedArray[Any]":
         """Admit the models of a block; gives the series id of each row."""
         ids = predictions["model_id"]

@@ -37,7 +37,7 @@ _BINARY_STEPS = rolled(
         coalesce(sum(count) filter (where label <> positive and bin >= cut_bin), 0)::bigint,
         coalesce(sum(count) filter (where label = positive and bin < cut_bin), 0)::bigint,
         sum(count)::bigint
-    from score_bin_panes as b join _metric_models as m on m.model_id = b.model_id
+    from _score_bin_panes as b join _metric_models as m on m.model_id = b.model_id
     where b.kind = 'positive' and m.positive is not null and m.positive_property is not null
     group by b.model_id, b.time_basis, b.pane_s having sum(count) <> 0
     """,
@@ -82,7 +82,7 @@ select
         as bin,
     coalesce(sum(b.count) filter (where b.label = m.positive), 0)::bigint as p,
     coalesce(sum(b.count) filter (where b.label <> m.positive), 0)::bigint as n
-from score_bin_panes as b join _metric_models as m on m.model_id = b.model_id
+from _score_bin_panes as b join _metric_models as m on m.model_id = b.model_id
 where m.two_sided and m.positive is not null
     and b.kind = case when m.positive_property is null then 'score' else 'positive' end
 group by 1, 2, 3, 4 having p <> 0 or n <> 0
@@ -142,7 +142,7 @@ _CALIBRATION_STEPS = rolled(
         for i in range(10)
     )
     + """
-    from score_bin_panes as b join _metric_models as m on m.model_id = b.model_id
+    from _score_bin_panes as b join _metric_models as m on m.model_id = b.model_id
     where b.kind = case when m.positive_property is null then 'score' else 'positive' end
         and (m.positive_property is null or m.positive is not null)
     group by b.model_id, b.time_basis, b.pane_s having sum(b.count) <> 0

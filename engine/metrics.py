@@ -128,7 +128,7 @@ _MODEL_FAMILIES = """
 with cells as (
     select model_id from cell_panes group by model_id having sum(count) > 0
 ), bins as (
-    select model_id, kind from score_bin_panes group by model_id, kind having sum(count) > 0
+    select model_id, kind from _score_bin_panes group by model_id, kind having sum(count) > 0
 )
 select model_id, 'count' as family from models_known
 union all

@@ -19,8 +19,11 @@ from engine.batch import Batch
 from engine.compaction import SMALL_BLOCKS, SMALL_LINES, compact
 from engine.config import Settings
 from engine.event_side import EventSide
+from engine.fold import load, mixed_in, stamped, sums_of
 from engine.known import Known
-from engine.label_side import LabelSide
+from engine.label_panes import LabelPanes
+from engine.label_side import LabelSide, Sums
+from engine.lists import make_lists
 from engine.pairing import EVENT_COLUMNS, Paired, Pairing
 from engine.recount import recount
 from engine.retention import drop_old_events, drop_old_rejects
@@ -74,6 +77,7 @@ class Monitor:
         self._pairing = Pairing(cursor, self._seen, settings.time.label_horizon_us, canonical)
         self._events = EventSide(cursor, pane_s)
         self._labels = LabelSide(cursor, pane_s)
+        self._label_panes = LabelPanes(cursor, self._labels, pane_s)
         declared = {model.id: model for model in settings.models}
         self._known = Known(cursor, settings.limits, settings.time, declared)
         self._partitions: dict[tuple[str, str], int] = {}
@@ -85,7 +89,7 @@ class Monitor:
     def _load(self) -> None:
         cursor = self._cursor
         self._known.load()
-        _make_lists(cursor, self._settings)
+        make_lists(cursor, self._settings)
         row = first(
             cursor,
             "SELECT epoch_us(watermark), epoch_us(last_event), next_seq, next_outcome,"
@@ -160,7 +164,7 @@ class Monitor:
         self._cursor.register("b_others", batch.others)
         self._cursor.register("b_rejects", batch.rejects)
         if len(batch.predictions) or len(batch.votes):
-            stored = self._count(batch, marks, number, block_seq)
+            stored = self._count(batch, marks, number)
             counts.events, counts.repeats = stored, len(batch.predictions) - stored
         self._keep_rest(batch, number, block_seq)
         if len(times):
@@ -173,11 +177,9 @@ class Monitor:
             self._cursor.unregister(name)
         return counts
 
-    def _count(
-        self, batch: Batch, marks: npt.NDArray[np.int64], number: int, block_seq: int
-    ) -> int:
+    def _count(self, batch: Batch, marks: npt.NDArray[np.int64], number: int) -> int:
         """Pair, store and reduce the predictions and votes; gives the predictions stored."""
-        cursor = self._cursor
+        cursor, block_seq = self._cursor, self._next_seq
         paired, hits, touched = self._pairing.classify(batch.predictions, batch.votes)
         rows = _columns(batch, marks, number, block_seq)
         rows = rows.append_column("series_id", self._known.admit_models(batch.predictions))
@@ -193,26 +195,56 @@ class Monitor:
         cursor.execute(
             f"INSERT INTO events_log SELECT {EVENT_COLUMNS} FROM b_predictions WHERE counted"
         )
-        self._reduce(batch, paired, block_seq)
+        self._count_events(batch, paired, block_seq)
+        self._count_labels(batch, paired, block_seq)
         for name in ("b_predictions", "b_votes", "b_sparse"):
             cursor.unregister(name)
         return int(paired.counted.sum())
 
-    def _reduce(self, batch: Batch, paired: Paired, block_seq: int) -> None:
-        series = self._known.series()
+    def _count_events(self, batch: Batch, paired: Paired, block_seq: int) -> None:
+        folded = None if self._known.renames_models else batch.folded
         if paired.counted.any():
-            mixed = [str(name) for name in batch.sparse["property"].unique().to_pylist()]
-            self._events.reduce(batch.properties, mixed, block_seq)
+            if folded is not None and paired.counted.all():
+                load(self._cursor, folded.events)
+            else:
+                self._events.reduce(batch.properties, mixed_in(batch))
+            self._events.write_totals(block_seq)
             self._known.admit_properties()
-            self._events.write()
-        if paired.touched and self._events.take_back(block_seq, series):
+            self._events.write_values(block_seq)
+        if paired.touched and self._events.take_back(block_seq, self._known.series()):
             self._known.admit_properties()
-            self._events.write()
-        if self._labels.gather(fresh=True, touched=paired.touched, series=series):
-            self._labels.count()
-            self._known.admit_classes()
-            self._labels.write(block_seq)
-            self._labels.sum(block_seq, touched=paired.touched, series=series)
+            self._events.write_values(block_seq)
+
+    def _count_labels(self, batch: Batch, paired: Paired, block_seq: int) -> None:
+        """Write what the fresh labels add, then what the touched keys add and take back."""
+        series, labels, panes = self._known.series(), self._labels, self._label_panes
+        changes = labels.gather_changes(series) if paired.touched else None
+        dirty = changes is not None and panes.find_dirty()
+        if changes is not None:
+            self._reduce_labels(changes, block_seq, dirty=dirty)
+        carried = batch.predictions["label"].is_valid().to_numpy()
+        folded = None if self._known.renames_models else batch.folded
+        if folded is not None and (paired.fresh | ~carried).all():
+            load(self._cursor, folded.labels)
+            sums = sums_of(folded)
+            if sums is not None:
+                self._write_labels(sums, block_seq, dirty=dirty)
+        else:
+            sums = labels.gather_fresh()
+            if sums is not None:
+                self._reduce_labels(sums, block_seq, dirty=dirty)
+        if dirty:
+            panes.recount(block_seq, series)
+
+    def _reduce_labels(self, sums: Sums, block_seq: int, *, dirty: bool) -> None:
+        self._labels.count()
+        self._labels.sum(sums)
+        self._write_labels(sums, block_seq, dirty=dirty)
+
+    def _write_labels(self, sums: Sums, block_seq: int, *, dirty: bool) -> None:
+        self._known.admit_classes()
+        self._label_panes.write_counts(block_seq)
+        self._label_panes.write_sums(block_seq, sums, dirty=dirty)
 
     def _keep_rest(self, batch: Batch, number: int, block_seq: int) -> None:
         received = batch.block.received_us
@@ -326,17 +358,6 @@ class Monitor:
         )
 
 
-def _make_lists(cursor: duckdb.DuckDBPyConnection, settings: Settings) -> None:
-    """Make the small lists that the statements look up: administrators, positive classes."""
-    cursor.execute("CREATE OR REPLACE TEMP TABLE administrators (voter VARCHAR)")
-    cursor.execute("CREATE OR REPLACE TEMP TABLE positives (model_id VARCHAR, positive VARCHAR)")
-    for name in settings.administrators:
-        cursor.execute("INSERT INTO administrators VALUES (?)", [name])
-    for model in settings.models:
-        if model.positive_property is not None:
-            cursor.execute("INSERT INTO positives VALUES (?, ?)", [model.id, model.positive])
-
-
 def _or_null(time_us: int) -> int | None:
     return None if time_us == NEVER else time_us
 
@@ -365,13 +386,12 @@ def _times(batch: Batch) -> npt.NDArray[np.int64]:
 
 def _columns(batch: Batch, marks: npt.NDArray[np.int64], number: int, block_seq: int) -> pa.Table:
     """Give the predictions with the columns of events_log that the block itself decides."""
-    rows = batch.predictions
+    rows = stamped(batch.predictions)
     ordinals = rows["ordinal"].to_numpy()
     own_marks = marks[ordinals]
     stamp = pa.timestamp("us")
     added = {
         "seq": pa.array(ordinals.astype(np.int64) + block_seq),
-        "event_time": rows["event_us"].cast(stamp),
         "received_time": pa.repeat(pa.scalar(batch.block.received_us, stamp), len(rows)),
         "watermark": pa.array(own_marks, mask=own_marks == NEVER).cast(stamp),
         "partition_id": pa.repeat(pa.scalar(number, pa.int32()), len(rows)),

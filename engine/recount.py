@@ -15,7 +15,8 @@ from engine.config import ModelSettings
 from engine.consensus import decide
 from engine.event_side import EventSide
 from engine.known import Known
-from engine.label_side import LABELLED, LabelSide
+from engine.label_panes import LABELLED, LabelPanes
+from engine.label_side import LabelSide
 from engine.panes import NUMBERS, text
 from engine.positive import places
 from engine.schema import CONTAINERS
@@ -27,7 +28,7 @@ _RANGE = 1 << 18
 _PANES = (
     "total_panes",
     "cell_panes",
-    "score_bin_panes",
+    "score_bins",
     "value_panes",
     "error_panes",
     "probability_panes",
@@ -58,7 +59,9 @@ def recount(cursor: duckdb.DuckDBPyConnection, known: Known, pane_s: int, horizo
     cursor.execute("DELETE FROM settings WHERE name = 'limits_reached'")
     known.load()
     _score_positives(cursor, known.declared)
-    counter = _Counter(cursor, known, EventSide(cursor, pane_s), LabelSide(cursor, pane_s))
+    labels = LabelSide(cursor, pane_s)
+    panes = LabelPanes(cursor, labels, pane_s)
+    counter = _Counter(cursor, known, EventSide(cursor, pane_s), labels, panes)
     lines = number(cursor, "SELECT max(seq) + 1 FROM events_log")
     next_outcome = 1
     for low in range(0, lines, _RANGE):
@@ -127,6 +130,7 @@ class _Counter:
     known: Known
     events: EventSide
     labels: LabelSide
+    panes: LabelPanes
 
     def count(self, bounds: str, block_seq: int) -> None:
         """Count the events within `bounds`, SQL over `seq`."""
@@ -138,13 +142,15 @@ class _Counter:
         series = self.known.series()
         self.events.recount(bounds, series, block_seq)
         self.known.admit_properties()
-        self.events.write()
+        self.events.write_values(block_seq)
         self.cursor.execute(
             "CREATE OR REPLACE TEMP TABLE t_changes AS SELECT 1 AS weight, *"
             f" FROM ({LABELLED}) WHERE {bounds} ORDER BY seq"
         )
-        if self.labels.gather(fresh=False, touched=True, series=series):
+        sums = self.labels.gather_changes(series)
+        if sums is not None:
             self.labels.count()
             self.known.admit_classes()
-            self.labels.write(block_seq)
-            self.labels.sum(block_seq, touched=False, series=series)
+            self.panes.write_counts(block_seq)
+            self.labels.sum(sums)
+            self.panes.write_sums(block_seq, sums, dirty=False)

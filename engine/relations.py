@@ -14,7 +14,17 @@ from engine.record_views import RECORD_VIEWS
 
 __all__ = ["VIEWS"]
 
+_SCORE_BIN_PANES = """
+select model_id, 'event' as time_basis, event_pane_s as pane_s, kind, label, prediction, bin,
+    count, block_seq
+from score_bins
+union all
+select model_id, 'label', label_pane_s, kind, label, prediction, bin, count, block_seq
+from score_bins
+"""
+
 VIEWS: dict[str, str] = {
+    "_score_bin_panes": _SCORE_BIN_PANES,
     **RECORD_VIEWS,
     **CONFUSION_VIEWS,
     **METRIC_VALUE_VIEWS,

@@ -20,17 +20,18 @@ from connectors.sqlserver import SqlServer
 from connectors.store import Store
 from engine.batch import Batch
 from engine.config import Settings
-from engine.decode import Decoder, canonical
+from engine.decode import canonical
 from engine.monitor import Counts, Monitor
 from flows.ahead import Ahead, Ended
 from flows.inputs import Inputs, open_inputs
+from flows.reading import reader_of
 
 __all__ = ["COMMIT_EVERY_S", "Session", "now_us"]
 
 COMMIT_EVERY_S = 0.5
 RETAIN_EVERY_S = 600.0
 _PUBLIC_PANE_S = 60
-_DECODERS = 2
+_READERS = 2
 
 
 def now_us() -> int:
@@ -102,10 +103,10 @@ class Session:
             for partition in self.partitions:
                 self.monitor.open_partition(partition.source, partition.name, now_us())
             store.commit()
-            decoders = [_decoder(self.settings) for _ in range(_DECODERS)]
+            readers = [reader_of(self.settings, pane_s) for _ in range(_READERS)]
             self.ahead = Ahead(
                 self.partitions,
-                [decoder.decode for decoder in decoders],
+                readers,
                 lambda source, name: resume.get((source, name), (0, None, None))[2],
                 discover=inputs.discover,
             )
@@ -214,21 +215,6 @@ def _pane_s(settings: Settings) -> int:
     for model in settings.models:
         spans += [span for span in (model.lookback_s, model.step_s) if span]
     return math.gcd(*spans)
-
-
-def _decoder(settings: Settings) -> Decoder:
-    cursor = duckdb.connect(config={"threads": 1, "memory_limit": "256MB"})
-    return Decoder(
-        cursor,
-        max_future_us=settings.time.max_future_us,
-        line_bytes=settings.limits.line_bytes,
-        mappings={source.name: dict(source.mapping) for source in settings.sources},
-        positive={
-            model.id: (model.positive, model.positive_property)
-            for model in settings.models
-            if model.positive_property is not None
-        },
-    )
 
 
 def _deciding(settings: Settings, pane_s: int) -> str:

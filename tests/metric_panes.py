@@ -105,18 +105,21 @@ def write_events(con: duckdb.DuckDBPyConnection, events: list[Event]) -> None:
                 other = CLASSES[(event.label + 1) % model.classes], pair[1]
                 cells[*at, *other, event.block] += 1
                 cells[*at, *other, event.block + 1] -= 1
-            kind = "score" if model.positive_property is None else "positive"
-            bins[*at, kind, *pair, event.bin, event.block] += 1
             losses.setdefault((*at, event.block), []).append(probability(event, model))
             if event.numbers is not None:
                 numbers = float(event.numbers[0]), float(event.numbers[1])
                 errors.setdefault((*at, event.block), []).append(numbers)
+        if event.delay_s is not None:
+            kind = "score" if model.positive_property is None else "positive"
+            panes = pane_of(event.time_s), pane_of(label_time(event))
+            pair = CLASSES[event.label], CLASSES[event.prediction]
+            bins[model.id, *panes, kind, *pair, event.bin, event.block] += 1
         for number, value in enumerate(event.values):
             key = (model.id, pane_of(event.time_s), f"features.f{number}", event.block)
             values.setdefault(key, []).append(float(value))
     _insert(con, "total_panes", [(*k[:3], n, labelled[k], k[3]) for k, n in totals.items()])
     _insert(con, "cell_panes", [(*k[:-1], n, k[-1]) for k, n in cells.items()])
-    _insert(con, "score_bin_panes", [(*k[:-1], n, k[-1]) for k, n in bins.items()])
+    _insert(con, "score_bins", [(*k[:-1], n, k[-1]) for k, n in bins.items()])
     _insert(
         con,
         "value_panes",

@@ -110,7 +110,7 @@ def test_law_compaction_changes_no_relation(decoder):
     compact(connection, 0)
     assert (confusion(connection), events_relation(connection)) == before
     assert connection.execute(sums).fetchone() == pytest.approx(errors)
-    for table in ("total_panes", "cell_panes", "score_bin_panes", "value_panes", "error_panes"):
+    for table in ("total_panes", "cell_panes", "score_bins", "value_panes", "error_panes"):
         keys = [
             name
             for (name, *_) in connection.execute(f"DESCRIBE {table}").fetchall()
@@ -119,6 +119,8 @@ def test_law_compaction_changes_no_relation(decoder):
                 "model_id",
                 "time_basis",
                 "pane_s",
+                "event_pane_s",
+                "label_pane_s",
                 "label",
                 "prediction",
                 "kind",
@@ -171,7 +173,7 @@ def test_law_a_changed_positive_property_is_counted_as_if_it_had_always_been(dec
         changed.execute("BEGIN")
         Monitor(changed, settings, 60, canonical).recount()
         changed.execute("COMMIT")
-        for table in ("probability_panes", "score_bin_panes"):
+        for table in ("probability_panes", "score_bins"):
             found = changed.execute(tables.format(table)).fetchall()
             assert found == wanted.execute(tables.format(table)).fetchall()
             assert found or name is None
