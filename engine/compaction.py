@@ -19,7 +19,7 @@ SMALL_BLOCKS = 120
 _KEYS = {
     "total_panes": "model_id, time_basis, pane_s",
     "cell_panes": "model_id, time_basis, pane_s, label, prediction",
-    "score_bins": "model_id, event_pane_s, label_pane_s, kind, label, prediction, bin",
+    "score_bins": "model_id, event_pane_s, label_pane_s, kind, label, prediction",
     "value_panes": "model_id, pane_s, property",
     "error_panes": "model_id, time_basis, pane_s",
     "probability_panes": "model_id, time_basis, pane_s",
@@ -31,7 +31,7 @@ _ORDERED = "sum({0} ORDER BY block_seq) AS {0}"
 _AMOUNTS = {
     "total_panes": "sum(events)::BIGINT AS events, sum(labelled)::BIGINT AS labelled",
     "cell_panes": "sum(count)::BIGINT AS count",
-    "score_bins": "sum(count)::BIGINT AS count",
+    "score_bins": "list(bin ORDER BY bin) AS bins, list(count ORDER BY bin) AS counts",
     "value_panes": f"sum(count)::BIGINT AS count, {_ORDERED.format('sum')},"
     " min(min) AS min, max(max) AS max",
     "error_panes": f"sum(count)::BIGINT AS count, {_ORDERED.format('squared_error')},"
@@ -43,16 +43,20 @@ _AMOUNTS = {
 }
 
 
+_PREPARED = {
+    "score_bins": "SELECT {keys}, bin, sum(count)::BIGINT AS count, max(block_seq) AS block_seq"
+    " FROM (SELECT * EXCLUDE (bins, counts), unnest(bins) AS bin, unnest(counts) AS count"
+    " FROM ({rows})) GROUP BY {keys}, bin HAVING sum(count) <> 0",
+    "error_panes": "SELECT *, sum(count * label_mean ORDER BY block_seq) OVER pane"
+    " / sum(count) OVER pane AS all_mean FROM ({rows}) WINDOW pane AS (PARTITION BY {keys})",
+}
+
+
 def compact(cursor: duckdb.DuckDBPyConnection, since_seq: int) -> None:
     """Merge the deltas of all pane tables written by blocks from `since_seq` on."""
     for table, keys in _KEYS.items():
         rows = f"SELECT * FROM {table} WHERE block_seq >= {since_seq}"
-        if table == "error_panes":
-            rows = (
-                "SELECT *, sum(count * label_mean ORDER BY block_seq) OVER pane"
-                f" / sum(count) OVER pane AS all_mean FROM ({rows})"
-                f" WINDOW pane AS (PARTITION BY {keys})"
-            )
+        rows = _PREPARED.get(table, "{rows}").format(rows=rows, keys=keys)
         cursor.execute(
             f"CREATE OR REPLACE TEMP TABLE t_merged AS SELECT {keys}, {_AMOUNTS[table]},"
             f" max(block_seq) AS block_seq FROM ({rows}) GROUP BY {keys}"

@@ -58,7 +58,7 @@ class Folder:
         self._events.reduce(batch.properties, mixed_in(batch))
         sums = self._labels.gather_fresh()
         if sums is not None:
-            self._labels.count()
+            self._labels.count(sums)
             self._labels.sum(sums)
         folded = Folded(self._take(_EVENT_TABLES), self._take(_label_tables(sums)))
         for name in ("b_predictions", "b_sparse"):
@@ -81,7 +81,7 @@ def sums_of(folded: Folded) -> Sums | None:
     """Tell which sums the labelled rows of a folded batch have; None without such rows."""
     if not folded.labels:
         return None
-    return Sums("t_errors" in folded.labels, "t_probabilities" in folded.labels)
+    return Sums("t_errors" in folded.labels, "t_probabilities" in folded.labels, positive=True)
 
 
 def stamped(predictions: pa.Table) -> pa.Table:

@@ -60,7 +60,7 @@ class LabelPanes:
             )
         self._cursor.execute(
             "INSERT INTO score_bins SELECT model_id, event_pane, label_pane, kind, label,"
-            f" prediction, bin, count, {block_seq} FROM t_bins"
+            f" prediction, bins, counts, {block_seq} FROM t_bins"
         )
 
     def write_sums(
@@ -102,7 +102,7 @@ class LabelPanes:
                 f"DELETE FROM {table} USING t_dirty d WHERE {table}.model_id = d.model_id"
                 f" AND {table}.time_basis = d.time_basis AND {table}.pane_s = d.pane_s"
             )
-        both = Sums(errors=True, probabilities=True)
+        both = Sums(errors=True, probabilities=True, positive=True)
         for basis, _ in _BASES:
             self._side.sum_of(self._stored(basis, series), " ORDER BY seq", both)
             self.write_sums(block_seq, both, dirty=False, basis=basis)

@@ -29,10 +29,11 @@ _COLUMNS = "label, label_number, prediction, prediction_number, score, positive_
 
 @dataclass(frozen=True, slots=True)
 class Sums:
-    """Which sums of floats the rows have: errors of regression, probabilities of the truth."""
+    """What the rows have: errors of regression, probabilities of the truth, positive scores."""
 
     errors: bool
     probabilities: bool
+    positive: bool
 
 
 class LabelSide:
@@ -88,9 +89,11 @@ class LabelSide:
             "SELECT count(*), count(label_number + prediction_number), count(score),"
             " count(positive_score) FROM t_labelled",
         ) or (0, 0, 0, 0)
-        return Sums(bool(found[1]), bool(found[2] or found[3])) if found[0] else None
+        if not found[0]:
+            return None
+        return Sums(bool(found[1]), bool(found[2] or found[3]), bool(found[3]))
 
-    def count(self) -> None:
+    def count(self, sums: Sums) -> None:
         """Make `t_cells` and `t_bins` of `t_labelled`."""
         self._cursor.execute(
             "CREATE OR REPLACE TEMP TABLE t_cells AS SELECT model_id, event_pane, label_pane,"
@@ -98,13 +101,20 @@ class LabelSide:
             " FROM t_labelled GROUP BY ALL HAVING sum(weight) <> 0"
         )
         keys = "model_id, event_pane, label_pane, label, prediction"
-        self._cursor.execute(
-            f"CREATE OR REPLACE TEMP TABLE t_bins AS SELECT {keys}, 'score' AS kind,"
-            f" {score_bin('score')} AS bin, sum(weight)::BIGINT AS count FROM t_labelled"
+        binned = (
+            f"SELECT {keys}, 'score' AS kind, {score_bin('score')} AS bin,"
+            " sum(weight)::BIGINT AS count FROM t_labelled"
             " WHERE score IS NOT NULL AND both_classes GROUP BY ALL HAVING sum(weight) <> 0"
-            f" UNION ALL SELECT {keys}, 'positive', {score_bin('positive_score')},"
-            " sum(weight)::BIGINT FROM t_labelled"
-            " WHERE positive_score IS NOT NULL GROUP BY ALL HAVING sum(weight) <> 0"
+        )
+        if sums.positive:
+            binned += (
+                f" UNION ALL SELECT {keys}, 'positive', {score_bin('positive_score')},"
+                " sum(weight)::BIGINT FROM t_labelled"
+                " WHERE positive_score IS NOT NULL GROUP BY ALL HAVING sum(weight) <> 0"
+            )
+        self._cursor.execute(
+            f"CREATE OR REPLACE TEMP TABLE t_bins AS SELECT {keys}, kind, list(bin) AS bins,"
+            f" list(count) AS counts FROM ({binned}) GROUP BY {keys}, kind"
         )
 
     def sum(self, sums: Sums) -> None:

@@ -237,7 +237,7 @@ class Monitor:
             panes.recount(block_seq, series)
 
     def _reduce_labels(self, sums: Sums, block_seq: int, *, dirty: bool) -> None:
-        self._labels.count()
+        self._labels.count(sums)
         self._labels.sum(sums)
         self._write_labels(sums, block_seq, dirty=dirty)
 

@@ -149,7 +149,7 @@ class _Counter:
         )
         sums = self.labels.gather_changes(series)
         if sums is not None:
-            self.labels.count()
+            self.labels.count(sums)
             self.known.admit_classes()
             self.panes.write_counts(block_seq)
             self.labels.sum(sums)

@@ -15,11 +15,12 @@ from engine.record_views import RECORD_VIEWS
 __all__ = ["VIEWS"]
 
 _SCORE_BIN_PANES = """
-select model_id, 'event' as time_basis, event_pane_s as pane_s, kind, label, prediction, bin,
-    count, block_seq
+select model_id, 'event' as time_basis, event_pane_s as pane_s, kind, label, prediction,
+    unnest(bins) as bin, unnest(counts) as count, block_seq
 from score_bins
 union all
-select model_id, 'label', label_pane_s, kind, label, prediction, bin, count, block_seq
+select model_id, 'label', label_pane_s, kind, label, prediction, unnest(bins), unnest(counts),
+    block_seq
 from score_bins
 """
 

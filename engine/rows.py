@@ -64,11 +64,12 @@ TABLES: dict[str, str] = {
     # kind 'score': bin of the confidence in the predicted class; kind 'positive': bin of the
     # model's positive_property. 2,001 bins: 2k holds the values equal to k/1000, 2k+1 those
     # between k/1000 and (k+1)/1000, so that 1 - score is bin 2000 - bin, exactly. Most counts are
-    # one, so a row stands for both time bases; the view `_score_bin_panes` splits them.
+    # one: a row holds all bins of a cell and stands for both time bases; the view
+    # `_score_bin_panes` takes it apart.
     "score_bins": """
         model_id VARCHAR NOT NULL, event_pane_s BIGINT NOT NULL, label_pane_s BIGINT NOT NULL,
-        kind VARCHAR NOT NULL, label VARCHAR NOT NULL, prediction VARCHAR, bin SMALLINT NOT NULL,
-        count BIGINT NOT NULL, block_seq BIGINT NOT NULL""",
+        kind VARCHAR NOT NULL, label VARCHAR NOT NULL, prediction VARCHAR,
+        bins SMALLINT[] NOT NULL, counts BIGINT[] NOT NULL, block_seq BIGINT NOT NULL""",
     # event basis only; property is a qualified name, or prediction, score
     "value_panes": """
         model_id VARCHAR NOT NULL, pane_s BIGINT NOT NULL, property VARCHAR NOT NULL,

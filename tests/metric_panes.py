@@ -75,6 +75,17 @@ def _insert(con: duckdb.DuckDBPyConnection, table: str, rows: list[tuple[Any, ..
         con.execute(f"INSERT INTO {table} SELECT {marks}", columns)
 
 
+def _insert_bins(con: duckdb.DuckDBPyConnection, bins: Counter[tuple[Any, ...]]) -> None:
+    con.execute("TRUNCATE score_bins")
+    if bins:
+        columns = [list(column) for column in zip(*bins, strict=True)]
+        places = ", ".join("unnest(?)" for _ in range(6))
+        con.execute(
+            f"INSERT INTO score_bins SELECT {places}, [unnest(?)], [unnest(?)], unnest(?)",
+            [*columns[:7], list(bins.values()), columns[7]],
+        )
+
+
 def probability(event: Event, model: Model) -> float:
     """Probability of the true class, clipped as the writer does."""
     score = min(max(event.bin / 2000, 2.0**-52), 1 - 2.0**-52)
@@ -119,7 +130,7 @@ def write_events(con: duckdb.DuckDBPyConnection, events: list[Event]) -> None:
             values.setdefault(key, []).append(float(value))
     _insert(con, "total_panes", [(*k[:3], n, labelled[k], k[3]) for k, n in totals.items()])
     _insert(con, "cell_panes", [(*k[:-1], n, k[-1]) for k, n in cells.items()])
-    _insert(con, "score_bins", [(*k[:-1], n, k[-1]) for k, n in bins.items()])
+    _insert_bins(con, bins)
     _insert(
         con,
         "value_panes",
