@@ -99,6 +99,8 @@ class SqlServer:
     def close(self) -> None:
         """Stop what is running, within a fraction of a second, and remove the socket."""
         self._closing.set()
+        with contextlib.suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)  # wakes the thread that waits in accept
         if self._accepting.is_alive():
             self._accepting.join()
         self._socket.close()

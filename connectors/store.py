@@ -7,6 +7,7 @@ schema or an older one, which is migrated first.
 """
 
 import fcntl
+import hashlib
 import json
 import os
 import socket
@@ -118,8 +119,11 @@ class Store:
             self.remember("schema_version", str(SCHEMA_VERSION))
             self.remember("hash_probe", self._probe())
         self._migrate()
-        for name, select in VIEWS.items():
-            cursor.execute(f'CREATE OR REPLACE VIEW "{name}" AS {select}')
+        views = hashlib.sha256(json.dumps(VIEWS).encode()).hexdigest()
+        if self.setting("views") != views:  # binding them takes a tenth of a second
+            for name, select in VIEWS.items():
+                cursor.execute(f'CREATE OR REPLACE VIEW "{name}" AS {select}')
+            self.remember("views", views)
         cursor.execute("COMMIT")
 
     def _probe(self) -> str:

@@ -78,11 +78,17 @@ SELECT h.event_seq, h.property, any_value(h.outcome) AS label,
 FROM held h JOIN broken b USING (event_seq, property)
 GROUP BY h.event_seq, h.property"""
 
+# One vote on each: it decides, if it is admissible. The usual case, and one statement.
 _SINGLE = """
 CREATE OR REPLACE TEMP TABLE t_outcomes AS
-SELECT event_seq, property, label, label_number, vote_time AS label_time,
-    CASE WHEN by_administrator THEN 'administrator' ELSE 'votes' END AS label_source
-FROM t_standing"""
+SELECT w.seq AS event_seq, v.property, v.label, v.label_number, v.vote_time AS label_time,
+    CASE WHEN v.voter IN (SELECT voter FROM administrators) THEN 'administrator' ELSE 'votes' END
+        AS label_source
+FROM t_votes v JOIN t_winners w USING (model_id, event_id)
+WHERE abs(epoch_us(v.vote_time) - epoch_us(w.event_time)) <= $horizon_us"""
+
+_SEVERAL = """
+SELECT count(*) - count(DISTINCT (model_id, event_id, property)) FROM t_votes"""
 
 
 def decide(cursor: duckdb.DuckDBPyConnection, horizon_us: int) -> None:
@@ -96,9 +102,9 @@ def decide(cursor: duckdb.DuckDBPyConnection, horizon_us: int) -> None:
     horizon_us : int
         The label horizon, µs.
     """
-    cursor.execute(_STANDING, {"horizon_us": horizon_us})
-    if number(cursor, "SELECT max(votes) FROM t_standing") <= 1:
-        cursor.execute(_SINGLE)
+    if not number(cursor, _SEVERAL):
+        cursor.execute(_SINGLE, {"horizon_us": horizon_us})
         return
+    cursor.execute(_STANDING, {"horizon_us": horizon_us})
     cursor.execute(_DECISION)
     cursor.execute(_OUTCOMES)

@@ -103,13 +103,7 @@ class Known:
             self._classes[model_id] = count + 1
             admitted.append((model_id, name))
         if admitted:
-            rows = pa.table(
-                {
-                    "model_id": pa.array([m for m, _ in admitted], pa.string()),
-                    "class": pa.array([c for _, c in admitted], pa.string()),
-                }
-            )
-            self._insert("model_classes", rows)
+            self._insert_classes([(model, name, None) for model, name in admitted])
         if "classes" in self.over:
             for table in ("t_cells", "t_bins"):
                 self.cursor.execute(_RENAME.format(table=table))
@@ -154,6 +148,23 @@ class Known:
             }
         )
         self._insert("models_known", rows)
+        declared = [
+            (model.id, name, place)
+            for model in told
+            for place, name in enumerate(model.classes[: self.limits.classes])
+        ]
+        for model_id, *_ in declared:
+            self._classes[model_id] = self._classes.get(model_id, 0) + 1
+        if declared:
+            self._insert_classes(declared)
+
+    def _insert_classes(self, rows: Sequence[tuple[str, str, int | None]]) -> None:
+        columns = {
+            "model_id": pa.array([model for model, _, _ in rows], pa.string()),
+            "class": pa.array([name for _, name, _ in rows], pa.string()),
+            "place": pa.array([place for _, _, place in rows], pa.int32()),
+        }
+        self._insert("model_classes", pa.table(columns))
 
     def _insert(self, table: str, rows: pa.Table) -> None:
         self.cursor.register("b_new", rows)

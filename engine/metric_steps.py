@@ -15,9 +15,10 @@ from collections.abc import Sequence
 
 __all__ = ["STEP_VIEWS", "changed_rows", "rolled"]
 
-# What the formulas ask of a model. `positive`: declared, or the greater of exactly two classes that
-# the labelled events have, as label or prediction; not those of `model_classes`, which remembers
-# classes that were corrected away and so depends on the order of arrival.
+# What the formulas ask of a model. `positive`: declared, or the greater of exactly two classes,
+# those declared and those that the labelled events have, as label or prediction. The learned ones
+# of `model_classes` do not count: it remembers classes that were corrected away, and so depends on
+# the order of arrival.
 # `cut_bin`: scores from this bin on are predicted positive; bin 2k is k/1000, so that a threshold
 # which is no multiple of 0.001 is rounded up to the next one (the inner rounding removes the
 # residue of the product, as 0.57 * 1000 = 569.9999999999999).
@@ -35,6 +36,8 @@ left join (
         select model_id, unnest([label, prediction]) as class from cell_panes
         where time_basis = 'event'
         group by model_id, label, prediction having sum(count) <> 0
+        union all
+        select model_id, class from model_classes where place is not null
     )
     group by model_id having count(distinct class) = 2
 ) as c on c.model_id = k.model_id

@@ -7,7 +7,7 @@ owner of the cursor, which commits or rolls back; after a rollback a new monitor
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import duckdb
 import numpy as np
@@ -187,7 +187,9 @@ class Monitor:
         cursor.register("b_votes", _vote_columns(batch.votes, block_seq))
         cursor.register("b_predictions", rows)
         if paired.touched:
-            winners, self._next_outcome = self._pairing.settle(hits, touched, self._next_outcome)
+            winners, self._next_outcome = self._pairing.settle(
+                hits, touched, self._next_outcome, clash=paired.clash
+            )
             paired = _count_winners(paired, rows, winners)
         cursor.register("b_predictions", rows.append_column("counted", pa.array(paired.counted)))
         cursor.register("b_sparse", batch.sparse)
@@ -211,7 +213,7 @@ class Monitor:
             self._events.write_totals(block_seq)
             self._known.admit_properties()
             self._events.write_values(block_seq)
-        if paired.touched and self._events.take_back(block_seq, self._known.series()):
+        if paired.clash and self._events.take_back(block_seq, self._known.series()):
             self._known.admit_properties()
             self._events.write_values(block_seq)
 
@@ -292,10 +294,13 @@ class Monitor:
         mark.finished = False
         return number
 
-    def open_partition(self, source: str, name: str, now_us: int) -> None:
-        """Note a live partition before its first line: it holds the watermark until it is idle."""
+    def open_partition(self, source: str, name: str, now_us: int, *, live: bool) -> None:
+        """Note a partition before its first line: it holds the watermark back.
+
+        Only a live one is given up after the idle time-out: a bounded one waits for its turn.
+        """
         mark = self._watermarks.marks[self._partition(source, name)]
-        mark.heard_us = now_us
+        mark.heard_us, mark.live = now_us, live
 
     def close_partition(self, source: str, name: str, state: str | None = None) -> None:
         """Note that a partition has ended; it holds nobody back any more.
@@ -410,4 +415,4 @@ def _vote_columns(votes: pa.Table, block_seq: int) -> pa.Table:
 def _count_winners(paired: Paired, rows: pa.Table, winners: pa.Table) -> Paired:
     """Count also the block's own rows that won against what was stored or repeated."""
     counted = paired.fresh | np.isin(rows["seq"].to_numpy(), winners["seq"].to_numpy())
-    return Paired(paired.fresh, counted, paired.touched)
+    return replace(paired, counted=counted)

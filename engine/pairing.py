@@ -51,12 +51,15 @@ class Paired:
         `fresh`: never seen before, no vote; `counted`: to be stored and counted (fresh, or touched
         and the winner now).
     touched : bool
-        Whether `t_changes` and `t_replaced` hold anything of this block.
+        Whether `t_changes` holds anything of this block.
+    clash : bool
+        Whether a prediction may stand against another one of its id: then `t_replaced` is made.
     """
 
     fresh: npt.NDArray[np.bool_]
     counted: npt.NDArray[np.bool_]
     touched: bool
+    clash: bool
 
 
 class Pairing:
@@ -94,9 +97,11 @@ class Pairing:
         vote_keys = _keys(votes)
         everything = np.concatenate((keys, vote_keys)) if len(vote_keys) else keys
         hits = self._seen.ask(everything)
-        touched = np.unique(np.concatenate((vote_keys, _repeated(keys), everything[hits.flags])))
+        repeated = _repeated(keys)
+        touched = np.unique(np.concatenate((vote_keys, repeated, everything[hits.flags])))
         fresh = ~np.isin(keys, touched) if len(touched) else np.ones(len(keys), np.bool_)
-        paired = Paired(fresh, fresh.copy(), bool(len(touched)))
+        clash = bool(len(repeated)) or bool(hits.flags[: len(keys)].any())
+        paired = Paired(fresh, fresh.copy(), bool(len(touched)), clash)
         return paired, hits, pa.table({"key": touched})
 
     def remember(self, first_seq: int, predictions: pa.Table, votes: pa.Table) -> None:
@@ -109,7 +114,9 @@ class Pairing:
             for segment in np.unique(segments):
                 self._seen.add(int(segment), keys[segments == segment])
 
-    def settle(self, hits: Hits, touched: pa.Table, next_outcome: int) -> tuple[pa.Table, int]:
+    def settle(
+        self, hits: Hits, touched: pa.Table, next_outcome: int, *, clash: bool
+    ) -> tuple[pa.Table, int]:
         """Decide winners and outcomes of the touched keys and write what changed.
 
         Parameters
@@ -120,6 +127,8 @@ class Pairing:
             Column `key`, uint64, distinct.
         next_outcome : int
             The first free number of an outcome.
+        clash : bool
+            Whether predictions may stand against each other.
 
         Returns
         -------
@@ -131,11 +140,14 @@ class Pairing:
         self._next_outcome = next_outcome
         self._cursor.register("touched", touched)
         self._fetch(hits)
-        self._choose()
+        if clash:
+            self._choose()
+            self._replace()
+        else:
+            self._cursor.execute(f"CREATE OR REPLACE TEMP TABLE t_winners AS {_CANDIDATES}")
         self._vote()
         decide(self._cursor, self._horizon_us)
         self._compare()
-        self._write()
         winners = self._cursor.sql("SELECT seq FROM t_winners WHERE is_new").to_arrow_table()
         self._cursor.unregister("touched")
         return winners, self._next_outcome
@@ -158,11 +170,7 @@ class Pairing:
 
     def _choose(self) -> None:
         cursor = self._cursor
-        cursor.execute(
-            "CREATE OR REPLACE TEMP TABLE t_candidates AS"
-            " SELECT seq, model_id, event_id, event_time, false AS is_new FROM t_old"
-            " UNION ALL SELECT seq, model_id, event_id, event_time, true FROM t_new"
-        )
+        cursor.execute(f"CREATE OR REPLACE TEMP TABLE t_candidates AS {_CANDIDATES}")
         cursor.register("t_canonical", self._break_ties())
         cursor.execute(
             "CREATE OR REPLACE TEMP TABLE t_winners AS"
@@ -172,10 +180,13 @@ class Pairing:
             " ORDER BY event_time DESC, canonical DESC NULLS LAST, seq) = 1"
         )
         cursor.unregister("t_canonical")
-        cursor.execute(
+
+    def _replace(self) -> None:
+        self._cursor.execute(
             "CREATE OR REPLACE TEMP TABLE t_replaced AS SELECT * FROM t_old"
             " ANTI JOIN t_winners USING (seq)"
         )
+        self._cursor.execute("INSERT INTO events_retired SELECT seq FROM t_replaced ORDER BY seq")
 
     def _break_ties(self) -> pa.Table:
         """Give the canonical JSON of candidates with the same id and time, where they differ."""
@@ -218,48 +229,51 @@ class Pairing:
         self._cursor.execute("INSERT INTO votes_log SELECT * FROM t_votes_new ORDER BY seq")
 
     def _compare(self) -> None:
+        """Make `t_changes`, and write the outcomes that are new or hold no more."""
         cursor = self._cursor
-        cursor.execute(
+        known = number(
+            cursor,
             "CREATE OR REPLACE TEMP TABLE t_outcomes_old AS SELECT o.* FROM outcomes o"
             " JOIN (SELECT seq AS event_seq FROM t_old) USING (event_seq)"
-            " ANTI JOIN outcomes_retired r ON r.seq = o.seq"
-        )
-        cursor.execute(_effective("t_before", "t_old", "t_outcomes_old"))
-        cursor.execute(
-            "CREATE OR REPLACE TEMP TABLE t_rows AS SELECT * FROM"
-            " (SELECT * FROM t_old UNION ALL SELECT * FROM t_new) SEMI JOIN t_winners USING (seq)"
-        )
-        cursor.execute(_effective("t_after", "t_rows", "t_outcomes"))
-        cursor.execute(
-            "CREATE OR REPLACE TEMP TABLE t_changes AS"
-            f" {_difference(-1, 't_before', 't_after')}"
-            f" UNION ALL {_difference(1, 't_after', 't_before')}"
-        )
-
-    def _write(self) -> None:
-        cursor = self._cursor
-        cursor.execute("INSERT INTO events_retired SELECT seq FROM t_replaced ORDER BY seq")
-        same = (
-            "a.event_seq = b.event_seq AND a.property = b.property"
-            " AND a.label IS NOT DISTINCT FROM b.label"
-            " AND a.label_number IS NOT DISTINCT FROM b.label_number"
-            " AND a.label_time IS NOT DISTINCT FROM b.label_time"
-            " AND a.label_source = b.label_source"
+            " ANTI JOIN outcomes_retired r ON r.seq = o.seq",
         )
         cursor.execute(
-            "INSERT INTO outcomes_retired SELECT a.seq FROM t_outcomes_old a"
-            f" WHERE NOT EXISTS (SELECT 1 FROM t_outcomes b WHERE {same}) ORDER BY a.seq"
+            "CREATE OR REPLACE TEMP TABLE t_changes AS WITH"
+            f" before AS MATERIALIZED ({_effective('t_old', 't_outcomes_old')}),"
+            f" after AS MATERIALIZED ({_effective(_WINNING, 't_outcomes')})"
+            f" {_difference(-1, 'before', 'after')}"
+            f" UNION ALL {_difference(1, 'after', 'before')}"
         )
-        added = number(
+        unlike = f" WHERE NOT EXISTS (SELECT 1 FROM t_outcomes_old b WHERE {_SAME})"
+        self._next_outcome += number(
             cursor,
             "INSERT INTO outcomes SELECT $first - 1 + row_number() OVER"
             " (ORDER BY a.event_seq, a.property), a.event_seq, a.property, a.label,"
             " a.label_number, a.label_time, a.label_source FROM t_outcomes a"
-            f" WHERE NOT EXISTS (SELECT 1 FROM t_outcomes_old b WHERE {same})"
-            " ORDER BY a.event_seq, a.property",
+            f"{unlike if known else ''} ORDER BY a.event_seq, a.property",
             {"first": self._next_outcome},
         )
-        self._next_outcome += added
+        if known:
+            cursor.execute(
+                "INSERT INTO outcomes_retired SELECT a.seq FROM t_outcomes_old a"
+                f" WHERE NOT EXISTS (SELECT 1 FROM t_outcomes b WHERE {_SAME}) ORDER BY a.seq"
+            )
+
+
+_CANDIDATES = (
+    "SELECT seq, model_id, event_id, event_time, false AS is_new FROM t_old"
+    " UNION ALL SELECT seq, model_id, event_id, event_time, true FROM t_new"
+)
+
+_WINNING = "(SELECT * FROM (FROM t_old UNION ALL FROM t_new) SEMI JOIN t_winners USING (seq))"
+
+_SAME = (
+    "a.event_seq = b.event_seq AND a.property = b.property"
+    " AND a.label IS NOT DISTINCT FROM b.label"
+    " AND a.label_number IS NOT DISTINCT FROM b.label_number"
+    " AND a.label_time IS NOT DISTINCT FROM b.label_time"
+    " AND a.label_source = b.label_source"
+)
 
 
 def _keys(table: pa.Table) -> npt.NDArray[np.uint64]:
@@ -287,10 +301,10 @@ def _ranges(segments: tuple[int, ...]) -> str:
     return "(" + " OR ".join(parts) + ")" if parts else "false"
 
 
-def _effective(name: str, rows: str, outcomes: str) -> str:
-    """Make a table of events with the label that holds: the outcome's, else their own."""
+def _effective(rows: str, outcomes: str) -> str:
+    """Select events with the label that holds: the outcome's, else their own."""
     return (
-        f"CREATE OR REPLACE TEMP TABLE {name} AS SELECT e.seq, e.model_id, e.event_time,"
+        "SELECT e.seq, e.model_id, e.event_time,"
         " e.prediction, e.prediction_number, e.score, e.positive_score,"
         " CASE WHEN o.event_seq IS NULL THEN e.label ELSE o.label END AS label,"
         " CASE WHEN o.event_seq IS NULL THEN e.label_number ELSE o.label_number END"

@@ -88,7 +88,7 @@ select
     coalesce(c.classes, []) as classes
 from models_known as k
 left join (
-    select model_id, list(distinct class order by class) as classes
+    select model_id, list(class order by place nulls last, class) as classes
     from model_classes group by model_id
 ) as c on c.model_id = k.model_id
 """

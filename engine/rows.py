@@ -89,7 +89,10 @@ TABLES: dict[str, str] = {
     "models_known": """
         model_id VARCHAR PRIMARY KEY, job_id VARCHAR, positive VARCHAR, positive_property VARCHAR,
         threshold DOUBLE, lookback_s BIGINT NOT NULL, step_s BIGINT NOT NULL""",
-    "model_classes": "model_id VARCHAR NOT NULL, class VARCHAR NOT NULL",
+    "model_classes": """
+        model_id VARCHAR NOT NULL, class VARCHAR NOT NULL,
+        place INTEGER                 -- of a declared class in the matrix; NULL: learned
+    """,
     "model_properties": "model_id VARCHAR NOT NULL, property VARCHAR NOT NULL",
     "partitions": """
         partition_id INTEGER PRIMARY KEY, source VARCHAR NOT NULL, partition VARCHAR NOT NULL,

@@ -21,11 +21,12 @@ Times = npt.NDArray[np.int64]
 
 @dataclass(slots=True)
 class Mark:
-    """One partition's state: greatest event time seen (µs), and whether it holds others back."""
+    """One partition: greatest event time seen (µs), whether and how it holds others back."""
 
     max_event_us: int = NEVER
     idle: bool = False
     finished: bool = False
+    live: bool = True
     heard_us: int | None = None
 
 
@@ -80,7 +81,7 @@ class Watermarks:
         """Let partitions that have been silent too long hold nobody back; True if one changed."""
         changed = False
         for mark in self.marks.values():
-            if mark.idle or mark.finished or mark.heard_us is None:
+            if mark.idle or mark.finished or not mark.live or mark.heard_us is None:
                 continue
             if now_us - mark.heard_us >= idle_timeout_us:
                 mark.idle = changed = True

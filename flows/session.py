@@ -101,7 +101,9 @@ class Session:
             inputs = self._given or open_inputs(self.settings, resume)
             self.partitions = inputs.partitions
             for partition in self.partitions:
-                self.monitor.open_partition(partition.source, partition.name, now_us())
+                self.monitor.open_partition(
+                    partition.source, partition.name, now_us(), live=not partition.bounded
+                )
             store.commit()
             readers = [reader_of(self.settings, pane_s) for _ in range(_READERS)]
             self.ahead = Ahead(
@@ -220,7 +222,16 @@ def _pane_s(settings: Settings) -> int:
 def _deciding(settings: Settings, pane_s: int) -> str:
     """Give, as text, the settings that stored outcomes and panes depend on."""
     models = sorted(
-        (m.id, m.job, m.positive, m.positive_property, m.threshold, m.lookback_s, m.step_s)
+        (
+            m.id,
+            m.job,
+            m.classes,
+            m.positive,
+            m.positive_property,
+            m.threshold,
+            m.lookback_s,
+            m.step_s,
+        )
         for m in settings.models
     )
     return json.dumps(

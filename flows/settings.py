@@ -10,6 +10,7 @@ from typing import Any
 
 import yaml
 
+from connectors.lines import KEPT_BYTES
 from engine.config import Limits, ModelSettings, Settings, SourceSettings, TimeSettings
 from engine.errors import ConfigurationError
 from flows.sourcesettings import followed, source_told, sources
@@ -113,6 +114,7 @@ def _read(path: str) -> Settings:
         administrators=tuple(name for name, role in users if role == "administrator"),
     )
     _check_limits(settings, faults, root)
+    _check_retention(settings, faults, root)
     faults.raise_any()
     return settings
 
@@ -130,6 +132,18 @@ def _check_limits(settings: Settings, faults: Faults, root: Node) -> None:
             faults.say(
                 value_at(root, "models", place, "classes"),
                 f"models[{place}].classes must be {rule}",
+            )
+
+
+def _check_retention(settings: Settings, faults: Faults, root: Node) -> None:
+    # A label that is still admissible must find its prediction, and its pane all of its events.
+    least = settings.time.label_horizon_us
+    for name, span_us in settings.retention_us:
+        if name == "events" and span_us < least:
+            faults.say(
+                value_at(root, "retention", "events"),
+                f"retention.events must be at least time.label_horizon={least // _SECOND_US} s,"
+                f" got {span_us // _SECOND_US} s",
             )
 
 
@@ -202,6 +216,12 @@ def _model(faults: Faults, node: Node, key: str) -> ModelSettings | None:
             f"{key}.positive",
             f"one of the classes {', '.join(classes)}",
         )
+    if found.get("positive_property") is not None and positive is None:
+        faults.must(
+            value_at(node, "positive_property"),
+            f"{key}.positive_property",
+            "given together with `positive`, the class whose probability it is",
+        )
     for name in ("lookback", "step"):
         if name in found:
             found[f"{name}_s"] = found.pop(name)
@@ -242,7 +262,7 @@ def _limits(faults: Faults, node: Node, key: str) -> Limits:
         "models": whole(1, 10**7),
         "series": whole(1, 10**9),
         "classes": whole(2, 10**6),
-        "line_bytes": whole(64, 16 << 20),  # a block is 16 MiB and holds whole lines
+        "line_bytes": whole(64, KEPT_BYTES - 1),  # a longer line is not kept whole by the sources
     }
     return Limits(**mapping(faults, node, key, fields, ("anomaly_series",)))
 

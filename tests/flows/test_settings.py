@@ -249,7 +249,7 @@ WINDOW = 'must be whole seconds from 1 to 7 d, such as 300 or "5m"'
         ("users: [{username: a}, {username: a}]", '1: users[1].username must be there once, got "a" again'),
         ("retention: {events: 0}", f"1: retention.events {DURATION}, above 0, got 0"),
         ("retention: {alerts: 1d}", "1: `retention.alerts` is not a known key: the keys are events, rejects"),
-        ("limits: {line_bytes: 17e6}", "1: limits.line_bytes must be a whole number from 64 to 16777216, got 17e6"),
+        ("limits: {line_bytes: 17e6}", "1: limits.line_bytes must be a whole number from 64 to 2097151, got 17e6"),
     ],
 )  # fmt: skip
 def test_error_each_fault_says_line_key_rule_and_value(tmp_path, content, fault):
