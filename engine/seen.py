@@ -1,10 +1,11 @@
 """Whether a key may have been seen before, and in which segment of the stored lines.
 
-A segment is a run of 2^20 consecutive line numbers. Each has two arrays of 64-bit words (2^18 words
-each, so 4 bytes a key when full); a key sets six bits in one word of each array. "No" is always
-right; a wrong "yes" comes about once in 100,000 questions a segment and only costs the search that
-a right one costs: hits are verified by id in the store. Source: Bloom 1970; Putze, Sanders and
-Singler 2007 for filters whose bits lie in one word.
+A segment is a run of 2^20 consecutive line numbers. Each has four arrays of 64-bit words, 1.5 MiB
+each, so six bytes a key when full; a key sets four bits in one word of each array. "No" is always
+right; a wrong "yes" comes less than once in ten million questions a segment, and only costs the
+search that a right one costs: hits are verified by id in the store. It must be that seldom because
+every new key asks every segment, and one wrong "yes" makes its block look for old predictions.
+Source: Bloom 1970; Putze, Sanders and Singler 2007 for filters whose bits lie in one word.
 """
 
 from dataclasses import dataclass
@@ -15,10 +16,11 @@ import numpy.typing as npt
 __all__ = ["SEGMENT_BITS", "Hits", "Seen"]
 
 SEGMENT_BITS = 20
-_WORD_BITS = 18
-_BITS_A_KEY = 6
-# The finaliser constants of splitmix64 (Steele, Lea and Flood 2014): the second array must not
-# repeat the first one's collisions.
+_WORDS = 3 << 16
+_ARRAYS = 4
+_BITS_A_KEY = 4
+# The finaliser constants of splitmix64 (Steele, Lea and Flood 2014): no array may repeat
+# another one's collisions.
 _MIX_1, _MIX_2 = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
 
 Keys = npt.NDArray[np.uint64]
@@ -42,13 +44,14 @@ class Seen:
     """
 
     def __init__(self) -> None:
-        self._segments: dict[int, tuple[Keys, Keys]] = {}
+        self._segments: dict[int, tuple[Keys, ...]] = {}
 
     def add(self, segment: int, keys: Keys) -> None:
         """Remember `keys`, uint64 of shape (n,), as seen in `segment`."""
         words = self._segments.get(segment)
         if words is None:
-            words = self._segments[segment] = (_empty(), _empty())
+            words = tuple(np.zeros(_WORDS, np.uint64) for _ in range(_ARRAYS))
+            self._segments[segment] = words
         for array, (places, masks) in zip(words, _probes(keys), strict=True):
             _set_bits(array, places, masks)
 
@@ -56,10 +59,13 @@ class Seen:
         """Tell which of `keys`, uint64 of shape (n,), may have been seen, and where."""
         flags = np.zeros(len(keys), np.bool_)
         segments = []
-        (place_1, mask_1), (place_2, mask_2) = _probes(keys)
-        for number, (first, second) in self._segments.items():
-            some = np.flatnonzero((first[place_1] & mask_1) == mask_1)
-            some = some[(second[place_2[some]] & mask_2[some]) == mask_2[some]]
+        probes = _probes(keys)
+        for number, words in self._segments.items():
+            (places, masks), *others = probes
+            some = np.flatnonzero((words[0][places] & masks) == masks)
+            for array, (places, masks) in zip(words[1:], others, strict=True):
+                wanted = masks[some]
+                some = some[(array[places[some]] & wanted) == wanted]
             if len(some):
                 flags[some] = True
                 segments.append(number)
@@ -70,18 +76,17 @@ class Seen:
         self._segments.pop(segment, None)
 
 
-def _empty() -> Keys:
-    return np.zeros(1 << _WORD_BITS, np.uint64)
-
-
-def _probes(keys: Keys) -> tuple[tuple[npt.NDArray[np.intp], Keys], ...]:
-    mixed = (keys ^ (keys >> np.uint64(30))) * _MIX_1
-    mixed = (mixed ^ (mixed >> np.uint64(27))) * _MIX_2
-    again = (mixed ^ (mixed >> np.uint64(31))) * _MIX_1
-    return tuple(
-        ((bits >> np.uint64(64 - _WORD_BITS)).astype(np.intp), _masks(bits))
-        for bits in (mixed, again)
-    )
+def _probes(keys: Keys) -> list[tuple[npt.NDArray[np.intp], Keys]]:
+    """Give, per array, the word of each key and the bits that it sets there."""
+    probes = []
+    bits = keys
+    for _ in range(_ARRAYS):
+        bits = (bits ^ (bits >> np.uint64(30))) * _MIX_1
+        bits = (bits ^ (bits >> np.uint64(27))) * _MIX_2
+        # The upper half, scaled to the number of words; the lower half gives the bits.
+        places = ((bits >> np.uint64(32)) * np.uint64(_WORDS)) >> np.uint64(32)
+        probes.append((places.astype(np.intp), _masks(bits)))
+    return probes
 
 
 def _masks(bits: Keys) -> Keys:

@@ -226,7 +226,9 @@ def test_golden_jobs_are_known_by_models_and_events(con: duckdb.DuckDBPyConnecti
         "models_known",
         {"model_id": "m", "job_id": "by model", "lookback_s": 300, "step_s": 60},
     )
-    con.execute("INSERT INTO model_classes VALUES ('m', 'B', NULL), ('m', 'A', NULL), ('m', 'C', 0)")
+    con.execute(
+        "INSERT INTO model_classes VALUES ('m', 'B', NULL), ('m', 'A', NULL), ('m', 'C', 0)"
+    )
     assert con.execute("FROM jobs ORDER BY 1").fetchall() == [("by event",), ("by model",)]
     assert con.execute("SELECT model_id, classes, step FROM models").fetchall() == [
         ("m", ["C", "A", "B"], timedelta(minutes=1))

@@ -31,7 +31,7 @@ def test_oracle_few_keys_are_claimed_wrongly():
     assert seen.ask(keys[::7]).flags.all()
     others = chance.integers(0, 2**64, 1 << 20, np.uint64)
     wrong = seen.ask(others).flags.mean()
-    assert wrong < 5e-5
+    assert wrong < 5e-6
 
 
 def test_law_a_dropped_segment_is_forgotten():
