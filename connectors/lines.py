@@ -2,15 +2,22 @@
 
 Of a line longer than `KEPT_BYTES` only that much is kept and the rest is counted: it comes alone,
 as (first bytes, number of bytes dropped), so that positions stay true and it can still be rejected.
-Nothing here looks at a line: the work per block is one search from its end and one copy.
+Nothing here looks at a line: the work per block is one search from its end, one count of its
+newlines and one copy.
 """
 
 from collections import deque
 
-__all__ = ["KEPT_BYTES", "LineCutter"]
+import numpy as np
+
+__all__ = ["KEPT_BYTES", "LINES_MAX", "LineCutter"]
 
 # Twice the default limit of a line, so that the decoder sees that the line is over it.
 KEPT_BYTES = 2 << 20
+
+LINES_MAX = 1 << 17
+"""Lines of a block. Only lines of less than 128 bytes meet it: each costs memory of its own when it
+is no event, so 16 MiB of empty objects would cost gigabytes."""
 
 
 class LineCutter:
@@ -64,7 +71,7 @@ class LineCutter:
             return self._rest_of_long_line(ended=ended)
         cut = self._last_newline(limit)
         if cut:
-            return self._pop(cut), 0
+            return self._at_most(LINES_MAX, self._pop(cut)), 0
         line = self._first_newline() or (self.waiting if ended else 0)
         if line:
             kept = self._pop(min(line, KEPT_BYTES))
@@ -74,6 +81,21 @@ class LineCutter:
             self._kept = self._pop(KEPT_BYTES)
             return self._rest_of_long_line(ended=ended)
         return None
+
+    def _at_most(self, lines: int, data: bytes) -> bytes:
+        """Keep the first lines of a block, and put the others back."""
+        if len(data) <= lines:
+            return data
+        newlines = np.frombuffer(data, np.uint8) == ord("\n")
+        if np.count_nonzero(newlines) <= lines:
+            return data
+        cut = int(np.flatnonzero(newlines)[lines - 1]) + 1
+        if self._at:
+            self._pieces[0] = self._pieces[0][self._at :]
+            self._at = 0
+        self._pieces.appendleft(data[cut:])
+        self.waiting += len(data) - cut
+        return data[:cut]
 
     def _rest_of_long_line(self, *, ended: bool) -> tuple[bytes, int] | None:
         newline = self._first_newline()

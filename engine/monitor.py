@@ -19,7 +19,7 @@ from engine.batch import Batch
 from engine.compaction import SMALL_BLOCKS, SMALL_LINES, compact
 from engine.config import Settings
 from engine.event_side import EventSide
-from engine.fold import load, mixed_in, stamped, sums_of
+from engine.fold import load, mixed_in, sums_of
 from engine.known import Known
 from engine.label_panes import LabelPanes
 from engine.label_side import LabelSide, Sums
@@ -28,6 +28,7 @@ from engine.pairing import EVENT_COLUMNS, Paired, Pairing
 from engine.recount import recount
 from engine.retention import drop_old_events, drop_old_rejects
 from engine.seen import SEGMENT_BITS, Seen
+from engine.stamping import event_rows, event_times, vote_rows
 from engine.watermark import NEVER, Mark, Watermarks
 
 __all__ = ["Counts", "Monitor"]
@@ -153,7 +154,7 @@ class Monitor:
         """
         block_seq = self._next_seq
         number = self._partition(batch.block.source, batch.block.partition)
-        times = _times(batch)
+        times = event_times(batch)
         marks = self._watermarks.advance(number, times, batch.block.received_us)
         counts = Counts(
             lines=batch.lines,
@@ -181,10 +182,10 @@ class Monitor:
         """Pair, store and reduce the predictions and votes; gives the predictions stored."""
         cursor, block_seq = self._cursor, self._next_seq
         paired, hits, touched = self._pairing.classify(batch.predictions, batch.votes)
-        rows = _columns(batch, marks, number, block_seq)
+        rows = event_rows(batch, marks, number, block_seq)
         rows = rows.append_column("series_id", self._known.admit_models(batch.predictions))
         rows = rows.append_column("fresh", pa.array(paired.fresh))
-        cursor.register("b_votes", _vote_columns(batch.votes, block_seq))
+        cursor.register("b_votes", vote_rows(batch.votes, block_seq))
         cursor.register("b_predictions", rows)
         if paired.touched:
             winners, self._next_outcome = self._pairing.settle(
@@ -370,46 +371,6 @@ def _or_null(time_us: int) -> int | None:
 def _distinct(votes: pa.Table) -> int:
     """Count the lines that brought votes: one line may vote on several labels."""
     return len(np.unique(votes["ordinal"].to_numpy())) if len(votes) else 0
-
-
-def _times(batch: Batch) -> npt.NDArray[np.int64]:
-    """Give the event time of each line, µs; NEVER for lines that have none or do not count.
-
-    A reference row is history by its nature: its time moves no watermark.
-    """
-    times = np.full(batch.lines, NEVER, np.int64)
-    for table, column in ((batch.predictions, "event_us"), (batch.votes, "vote_us")):
-        if len(table):
-            times[table["ordinal"].to_numpy()] = table[column].to_numpy()
-    if len(batch.others):
-        types = np.asarray(batch.others["type"].to_pylist(), object)
-        us = batch.others["event_us"].fill_null(pa.scalar(NEVER)).to_numpy()
-        moving = types != "reference"
-        times[batch.others["ordinal"].to_numpy()[moving]] = us[moving]
-    return times
-
-
-def _columns(batch: Batch, marks: npt.NDArray[np.int64], number: int, block_seq: int) -> pa.Table:
-    """Give the predictions with the columns of events_log that the block itself decides."""
-    rows = stamped(batch.predictions)
-    ordinals = rows["ordinal"].to_numpy()
-    own_marks = marks[ordinals]
-    stamp = pa.timestamp("us")
-    added = {
-        "seq": pa.array(ordinals.astype(np.int64) + block_seq),
-        "received_time": pa.repeat(pa.scalar(batch.block.received_us, stamp), len(rows)),
-        "watermark": pa.array(own_marks, mask=own_marks == NEVER).cast(stamp),
-        "partition_id": pa.repeat(pa.scalar(number, pa.int32()), len(rows)),
-    }
-    for name, column in added.items():
-        rows = rows.append_column(name, column)
-    return rows
-
-
-def _vote_columns(votes: pa.Table, block_seq: int) -> pa.Table:
-    seq = votes["ordinal"].to_numpy().astype(np.int64) + block_seq
-    rows = votes.append_column("seq", pa.array(seq))
-    return rows.append_column("vote_time", votes["vote_us"].cast(pa.timestamp("us")))
 
 
 def _count_winners(paired: Paired, rows: pa.Table, winners: pa.Table) -> Paired:

@@ -40,6 +40,8 @@ def drop_old_events(cursor: duckdb.DuckDBPyConnection, before_us: int) -> list[i
     # The newest segment is still being written to, whatever the times in it are.
     newest = number(cursor, f"SELECT next_seq >> {SEGMENT_BITS} FROM clock")
     segments = [each for each in segments if each != newest]
+    if segments:
+        cursor.execute("INSERT OR REPLACE INTO settings VALUES ('events_dropped', 'true')")
     for segment in segments:
         low, high = segment << SEGMENT_BITS, (segment + 1) << SEGMENT_BITS
         cursor.execute(

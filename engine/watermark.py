@@ -79,15 +79,17 @@ class Watermarks:
 
     def rest(self, now_us: int, idle_timeout_us: int) -> bool:
         """Let partitions that have been silent too long hold nobody back; True if one changed."""
-        changed = False
-        for mark in self.marks.values():
-            if mark.idle or mark.finished or not mark.live or mark.heard_us is None:
-                continue
-            if now_us - mark.heard_us >= idle_timeout_us:
-                mark.idle = changed = True
-        if changed:
+        silent = [
+            mark
+            for mark in self.marks.values()
+            if not (mark.idle or mark.finished or mark.heard_us is None)
+            and now_us - mark.heard_us >= idle_timeout_us
+        ]
+        # One after the other, as they fell silent: how often somebody looks decides nothing.
+        for mark in sorted(silent, key=lambda mark: (mark.heard_us or 0, mark.max_event_us)):
+            mark.idle = True
             self._settle()
-        return changed
+        return bool(silent)
 
     def finish(self, partition: int) -> None:
         """Note that a partition has ended: nothing of it is to be waited for in this run."""

@@ -105,7 +105,9 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _words_of_run(run: argparse.ArgumentParser) -> None:
-    run.add_argument("config", metavar="CONFIG", nargs="?", help="YAML file; all has a default")
+    run.add_argument(
+        "config", metavar="CONFIG", nargs="?", help="YAML file; everything has a default"
+    )
     run.add_argument(
         "--source", metavar="PATH|-", help="files (a path or a pattern), or - for standard input"
     )
@@ -115,11 +117,13 @@ def _words_of_run(run: argparse.ArgumentParser) -> None:
 
 def _words_of_sql(sql: argparse.ArgumentParser) -> None:
     sql.add_argument("sql", metavar="SQL", help="one reading statement, or - for standard input")
-    sql.add_argument("--data", metavar="DIR", default=_DATA, help="the data folder (%(default)s)")
+    sql.add_argument(
+        "--data", metavar="DIR", default=_DATA, help=f"the data folder (default: {_DATA})"
+    )
     sql.add_argument(
         "--format",
         choices=_FORMATS,
-        help="of the answer (default: what the name of --output says, else table)",
+        help="form of the answer (default: what the name of --output says, else table)",
     )
     sql.add_argument("--output", metavar="FILE", help="write the answer to a file")
     sql.add_argument(
@@ -133,8 +137,14 @@ def _words_of_sql(sql: argparse.ArgumentParser) -> None:
 
 def _words_of_demo(demo: argparse.ArgumentParser) -> None:
     demo.add_argument("--data", metavar="DIR", help="the data folder (default: a temporary one)")
-    demo.add_argument("--seed", metavar="N", type=int, default=7, help="of the labels' delays")
-    demo.add_argument("--rows", metavar="N", type=int, help="take only so many (default: all)")
+    demo.add_argument(
+        "--seed",
+        metavar="N",
+        type=int,
+        default=7,
+        help="seed of the labels' delays (default: %(default)s)",
+    )
+    demo.add_argument("--rows", metavar="N", type=int, help="take only the first N (default: all)")
 
 
 # ---- the commands ----------------------------------------------------------------------------

@@ -9,6 +9,8 @@ It fits 80 columns, and says the same in a pipe, where there are no colours.
 
 import math
 import shlex
+import shutil
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -120,7 +122,16 @@ def show(console: Console, database: Path, model_id: str) -> None:
     for title, sql in QUERIES.items():
         console.print(f"\n  # {title}", style="dim")
         folder = shlex.quote(str(database.parent))
-        console.print(f'  bellwether sql "{sql}" --data {folder}', soft_wrap=True, markup=False)
+        line = f'  {_command()} sql "{sql}" --data {folder}'
+        console.print(line, soft_wrap=True, markup=False)
+
+
+def _command() -> str:
+    """Give the word that runs Bellwether here: in an environment that is not active, its path."""
+    program = sys.argv[0]
+    if Path(program).name != "bellwether" or shutil.which("bellwether"):
+        return "bellwether"
+    return shlex.quote(program)
 
 
 def _heading(console: Console, title: str, explanation: str) -> None:

@@ -21,6 +21,7 @@ from connectors.store import Store
 from engine.batch import Batch
 from engine.config import Settings
 from engine.decode import canonical
+from engine.errors import ConfigurationError
 from engine.monitor import Counts, Monitor
 from flows.ahead import Ahead, Ended
 from flows.inputs import Inputs, open_inputs
@@ -123,6 +124,7 @@ class Session:
         """Bring what is stored into line with the settings that it depends on."""
         deciding, stored = _deciding(self.settings, pane_s), store.setting("deciding")
         if stored is not None and stored != deciding:
+            _check_recount(store, stored, deciding)
             self.recounted = True
             self.monitor.recount()
         store.remember("deciding", deciding)
@@ -217,6 +219,19 @@ def _pane_s(settings: Settings) -> int:
     for model in settings.models:
         spans += [span for span in (model.lookback_s, model.step_s) if span]
     return math.gcd(*spans)
+
+
+def _check_recount(store: Store, stored: str, deciding: str) -> None:
+    """Refuse a change that would count anew from events that retention has dropped."""
+    if store.setting("events_dropped") is None:
+        return
+    before, now = json.loads(stored), json.loads(deciding)
+    changed = ", ".join(name for name in now if now[name] != before.get(name))
+    msg = (
+        f"{changed} must stay as before once retention has dropped events, since results are"
+        " counted anew from the stored events when it changes; use another data folder"
+    )
+    raise ConfigurationError(msg)
 
 
 def _deciding(settings: Settings, pane_s: int) -> str:

@@ -1,13 +1,19 @@
-"""Code about the code: exports, docstrings, sizes, and that the README names every command."""
+"""Code about the code: exports, docstrings, sizes, and that the README tells all there is."""
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
+from harness import fresh_store
 
+from engine.metrics import AGGREGATES, CATALOGUE
+from engine.relations import VIEWS
 from flows.__main__ import main
+from flows.settings import load
 
 ROOT = Path(__file__).parent.parent
+README = ROOT / "README.md"
 PACKAGES = ("engine", "connectors", "flows")
 ROOMS = sorted(
     path for name in PACKAGES for path in (ROOT / name).rglob("*.py") if path.name != "__init__.py"
@@ -90,7 +96,29 @@ def commands(capsys):
 
 
 def test_the_readme_names_every_command(capsys):
-    readme = (ROOT / "README.md").read_text()
+    readme = README.read_text()
     found = commands(capsys)
     assert found == ["run", "sql", "check", "demo"]
     assert [name for name in found if f"bellwether {name}" not in readme] == []
+
+
+def test_the_readme_names_every_relation_with_all_columns():
+    told = dict(re.findall(r"^\| `(\w+)` \|(.*)$", README.read_text(), re.MULTILINE))
+    store = fresh_store()
+    for relation in (name for name in VIEWS if not name.startswith("_")):
+        columns = [row[0] for row in store.execute(f"DESCRIBE {relation}").fetchall()]
+        assert [name for name in columns if f"`{name}`" not in told[relation]] == [], relation
+
+
+def test_the_readme_names_every_metric():
+    readme = README.read_text()
+    names = [f"`{metric.name}`" for metric in CATALOGUE] + [f"`{name}(p)`" for name in AGGREGATES]
+    assert [name for name in names if name not in readme] == []
+
+
+def test_the_configuration_in_the_readme_is_one(tmp_path):
+    (block,) = re.findall(r"```yaml\n(.*?)```", README.read_text(), re.DOTALL)
+    path = tmp_path / "config.yaml"
+    path.write_text(block)
+    settings = load(str(path))
+    assert (settings.models[0].id, settings.administrators) == ("triage", ("ana",))

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from connectors.lines import KEPT_BYTES, LineCutter
+from connectors.lines import KEPT_BYTES, LINES_MAX, LineCutter
 
 
 def drained(cutter: LineCutter, limit: int, *, ended: bool) -> list[tuple[bytes, int]]:
@@ -92,3 +92,15 @@ def test_golden_long_line_without_end_is_given_at_the_end() -> None:
     assert cutter.take(1000, ended=True) == (b"x" * KEPT_BYTES, 3_000_000 - KEPT_BYTES)
     assert cutter.take(1000, ended=True) is None
     assert not cutter.holds
+
+
+def test_law_a_block_has_at_most_so_many_lines_and_loses_none():
+    for feed in ([b"\n" * (3 * LINES_MAX + 5)], [b"a\n" * LINES_MAX, b"bc\n" * LINES_MAX, b"end"]):
+        cutter = LineCutter()
+        for chunk in feed:
+            cutter.feed(chunk)
+        blocks = []
+        while (taken := cutter.take(1 << 24, ended=True)) is not None:
+            blocks.append(taken[0])
+        assert b"".join(blocks) == b"".join(feed)
+        assert max(block.count(b"\n") for block in blocks) == LINES_MAX

@@ -1,0 +1,203 @@
+"""The data folder: one owner, whole transactions, and what happens to a file that is not ours."""
+
+import json
+import os
+import subprocess
+import sys
+
+import duckdb
+import pytest
+
+from connectors.store import FILE_NAME, LOCK_NAME, Store
+from engine.errors import StoreError
+from engine.relations import VIEWS
+from engine.rows import SCHEMA_VERSION, TABLES
+from flows.__main__ import main
+
+
+def count(store, table="settings"):
+    return store.cursor.execute(f"SELECT count(*) FROM {table}").fetchone()[0]
+
+
+def test_golden_a_new_folder_has_every_table_and_view(tmp_path):
+    with Store(tmp_path / "deep" / "data") as store:
+        names = "SELECT table_name FROM duckdb_tables() WHERE NOT internal AND NOT temporary"
+        assert {name for (name,) in store.cursor.execute(names).fetchall()} == set(TABLES)
+        for name in VIEWS:
+            assert store.cursor.execute(f'SELECT * FROM "{name}"').fetchall() == []
+        assert store.setting("schema_version") == str(SCHEMA_VERSION)
+        assert store.setting("nothing") is None
+    assert sorted(os.listdir(tmp_path / "deep" / "data")) == [FILE_NAME, LOCK_NAME]
+
+
+def test_golden_a_transaction_is_all_or_nothing(tmp_path):
+    with Store(tmp_path) as store:
+        store.begin()
+        store.remember("kept", "1")
+        store.commit()
+        store.begin()
+        store.remember("kept", "2")
+        store.remember("more", "2")
+        reader = store.readers().cursor()
+        sql = "SELECT value FROM settings WHERE name IN ('kept', 'more')"
+        assert reader.execute(sql).fetchall() == [("1",)]
+        store.rollback()
+        store.begin()
+        store.remember("lost", "3")
+    with Store(tmp_path) as store:
+        assert [store.setting(name) for name in ("kept", "more", "lost")] == ["1", None, None]
+
+
+def test_fault_a_kill_keeps_what_was_committed_and_nothing_else(tmp_path):
+    code = (
+        "import os, sys; from pathlib import Path; from connectors.store import Store\n"
+        "store = Store(Path(sys.argv[1]))\n"
+        "store.begin(); store.remember('kept', '1'); store.commit()\n"
+        "store.begin(); store.remember('lost', '1'); os.kill(os.getpid(), 9)\n"
+    )
+    killed = subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=False, timeout=60)
+    assert killed.returncode == -9
+    with Store(tmp_path) as store:
+        assert (store.setting("kept"), store.setting("lost")) == ("1", None)
+
+
+def test_error_a_locked_folder_names_its_owner(tmp_path):
+    with Store(tmp_path) as store:
+        store.announce("/tmp/somewhere.sock")
+        facts = json.loads((tmp_path / LOCK_NAME).read_text())
+        assert (facts["pid"], facts["socket"]) == (os.getpid(), "/tmp/somewhere.sock")
+        with pytest.raises(StoreError) as caught:
+            Store(tmp_path)
+        assert str(caught.value) == (
+            f"data folder {tmp_path} must be free, got locked by process {os.getpid()} on"
+            f" {facts['host']}"
+        )
+        store.remember("still", "here")  # the second start has not disturbed the first
+        assert (tmp_path / LOCK_NAME).stat().st_mode & 0o777 == 0o600
+    with Store(tmp_path) as again:
+        assert again.setting("still") == "here"
+    assert (tmp_path / LOCK_NAME).read_bytes() == b""
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[1]", b"\xff\0", b'{"socket": 7}', b"null"])
+def test_fault_any_rest_in_a_lock_file_does_no_harm(tmp_path, content):
+    (tmp_path / LOCK_NAME).write_bytes(content)
+    with Store(tmp_path) as store:
+        assert count(store) > 0
+
+
+def test_fault_a_socket_that_is_not_ours_is_left_alone(tmp_path):
+    other = tmp_path / "precious"
+    other.mkdir()
+    (other / "sql.sock").write_text("")
+    (tmp_path / LOCK_NAME).write_text(json.dumps({"socket": str(other / "sql.sock")}))
+    Store(tmp_path).close()
+    assert (other / "sql.sock").exists()
+
+
+def set_version(folder, value):
+    Store(folder).close()
+    with duckdb.connect(str(folder / FILE_NAME)) as connection:
+        sql = "UPDATE settings SET value = ? WHERE name = 'schema_version'"
+        connection.execute(sql, [value])
+
+
+def refused(folder, capsys):
+    """What `bellwether run` says; it must leave the folder free."""
+    (folder / "none.ndjson").touch()
+    words = ["run", "--data", str(folder), "--source", str(folder / "none.ndjson")]
+    code = main(words)
+    told = capsys.readouterr().err
+    assert code == 1, told
+    assert told.startswith("bellwether: ")
+    assert told.count("\n") == 1
+    assert (folder / LOCK_NAME).read_bytes() == b""
+    return told
+
+
+def test_error_a_newer_schema_is_refused(tmp_path, capsys):
+    set_version(tmp_path, str(SCHEMA_VERSION + 1))
+    told = refused(tmp_path, capsys)
+    assert f"must have a schema version up to {SCHEMA_VERSION}, got {SCHEMA_VERSION + 1}" in told
+    assert "newer Bellwether" in told
+
+
+@pytest.mark.parametrize("value", ["0", "-1", "", "garbage", "1.5"])
+def test_error_a_schema_version_that_never_was_is_refused(tmp_path, capsys, value):
+    set_version(tmp_path, value)
+    assert "schema version" in refused(tmp_path, capsys)
+
+
+def test_error_a_file_without_its_schema_version_is_refused(tmp_path, capsys):
+    Store(tmp_path).close()
+    with duckdb.connect(str(tmp_path / FILE_NAME)) as connection:
+        connection.execute("DELETE FROM settings WHERE name = 'schema_version'")
+    assert "schema version" in refused(tmp_path, capsys)
+
+
+@pytest.mark.parametrize("damage", ["garbage", "cut", "flipped", "folder"])
+def test_error_a_damaged_file_is_refused(tmp_path, capsys, damage):
+    path = tmp_path / FILE_NAME
+    Store(tmp_path).close()
+    whole = path.read_bytes()
+    if damage == "folder":
+        path.unlink()
+        path.mkdir()
+    elif damage == "garbage":
+        path.write_bytes(b"not a database" * 1000)
+    elif damage == "cut":
+        path.write_bytes(whole[:5000])
+    else:
+        path.write_bytes(whole[:4200] + bytes(byte ^ 255 for byte in whole[4200:8192]) + whole[8192:])
+    told = refused(tmp_path, capsys)
+    assert f"{path} cannot be opened: " in told
+    assert "restore the last backup" in told
+
+
+def test_error_a_damaged_log_is_refused_and_kept(tmp_path, capsys):
+    Store(tmp_path).close()
+    log = tmp_path / f"{FILE_NAME}.wal"
+    log.write_bytes(b"\x07" * 5000)
+    assert "cannot be opened: " in refused(tmp_path, capsys)
+    assert log.read_bytes() == b"\x07" * 5000
+
+
+def test_error_somebody_elses_database_is_refused_untouched(tmp_path, capsys):
+    with duckdb.connect(str(tmp_path / FILE_NAME)) as connection:
+        connection.execute("CREATE TABLE events_log AS SELECT 1 AS one")
+    assert "bellwether.duckdb" in refused(tmp_path, capsys)
+    with duckdb.connect(str(tmp_path / FILE_NAME)) as connection:
+        assert connection.execute("FROM events_log").fetchall() == [(1,)]
+        assert len(connection.execute("SHOW TABLES").fetchall()) == 1
+
+
+def test_error_a_folder_that_cannot_be_made_is_told(tmp_path, capsys):
+    (tmp_path / "file").touch()
+    code = main(["run", "--data", str(tmp_path / "file" / "data"), "--source", __file__])
+    assert code == 1
+    assert "data folder" in (told := capsys.readouterr().err)
+    assert "cannot be used: Not a directory" in told
+    assert main(["run", "--data", "/proc/nothing/here", "--source", __file__]) == 1
+    assert "cannot be used: " in capsys.readouterr().err
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_error_a_read_only_folder_is_told(tmp_path, capsys):
+    tmp_path.chmod(0o500)
+    code = main(["run", "--data", str(tmp_path), "--source", __file__])
+    tmp_path.chmod(0o700)
+    assert code == 1
+    assert "cannot be used: Permission denied" in capsys.readouterr().err
+
+
+def test_fault_another_hash_of_duckdb_renews_the_keys(tmp_path):
+    with Store(tmp_path) as store:
+        columns = "seq, key, model_id, event_id, voter, property, label, vote_time"
+        row = "0, 99, 'm', 'e', '', '', 'x', TIMESTAMP '2023-01-01'"
+        store.cursor.execute(f"INSERT INTO votes_log ({columns}) VALUES ({row})")
+        store.remember("hash_probe", "of another version")
+    with Store(tmp_path) as store:
+        sql = "SELECT key = hash('m', 'e'), key FROM votes_log"
+        right, key = store.cursor.execute(sql).fetchone()
+        assert right
+        assert key != 99
