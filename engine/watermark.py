@@ -82,7 +82,8 @@ class Watermarks:
         silent = [
             mark
             for mark in self.marks.values()
-            if not (mark.idle or mark.finished or mark.heard_us is None)
+            if mark.live
+            and not (mark.idle or mark.finished or mark.heard_us is None)
             and now_us - mark.heard_us >= idle_timeout_us
         ]
         # One after the other, as they fell silent: how often somebody looks decides nothing.
