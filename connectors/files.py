@@ -24,6 +24,9 @@ __all__ = ["StoredFile", "matches", "open_files"]
 _SKIPPED_BYTES_A_POLL = 64 << 20
 _READS_A_POLL = 8
 
+# The first block is small, so that those behind it are decoded while it is taken in.
+_FIRST_BYTES = 1 << 20
+
 
 def matches(pattern: str) -> list[str]:
     """Paths that a pattern names, sorted; `**` goes through folders. Folders are left out.
@@ -114,6 +117,8 @@ class StoredFile:
         """
         if self.finished or not self._arrive():
             return None
+        if self._position == 0:
+            limit = min(limit, _FIRST_BYTES)
         taken = self._next(limit)
         block = None
         if taken is not None:

@@ -34,7 +34,8 @@ _ROW_GROUP_ROWS = 24_576
 _AFTER_ATTACH = ("enable_external_access", "lock_configuration")  # no file is attached after them
 
 _HASH_PROBE = "SELECT hash('bellwether', 'key')::VARCHAR"
-_FIND_SETTINGS = "SELECT count(*) FROM duckdb_tables() WHERE table_name = 'settings'"
+_COUNT_TABLES = f"SELECT count(*) FROM duckdb_tables() WHERE database_name = '{CATALOG}'"
+_FIND_SETTINGS = f"{_COUNT_TABLES} AND table_name = 'settings'"
 # Each entry brings a file from the version before to its key. The first version has none.
 _MIGRATIONS: dict[int, Callable[[duckdb.DuckDBPyConnection], None]] = {}
 
@@ -49,7 +50,7 @@ class Store:
     folder : pathlib.Path
     """
 
-    def __init__(self, folder: Path, memory_limit: str = "640MB") -> None:
+    def __init__(self, folder: Path, memory_limit: str = "640MB", *, publish: bool = True) -> None:
         self.folder = folder
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -59,9 +60,15 @@ class Store:
             raise StoreError(msg) from fault
         try:
             self.cursor = _open(folder / FILE_NAME, memory_limit)
-            self._prepare()
         except BaseException:
             self._lock.release()
+            raise
+        try:
+            self._prepare()
+            if publish:
+                self.publish()
+        except BaseException:
+            self.close()
             raise
 
     def __enter__(self) -> Self:
@@ -111,27 +118,51 @@ class Store:
             self._lock.release()
 
     def _prepare(self) -> None:
-        cursor = self.cursor
-        cursor.execute("BEGIN TRANSACTION")
-        if not number(cursor, _FIND_SETTINGS):
-            for name, columns in TABLES.items():
-                cursor.execute(f"CREATE TABLE {name} ({columns})")
-            self.remember("schema_version", str(SCHEMA_VERSION))
-            self.remember("hash_probe", self._probe())
-        self._migrate()
+        self.begin()
+        try:
+            if not number(self.cursor, _FIND_SETTINGS):
+                self._create()
+            self._migrate()
+        except duckdb.Error as fault:
+            raise self._not_ours(str(fault).splitlines()[0]) from fault
+        self.commit()
+
+    def _create(self) -> None:
+        if number(self.cursor, _COUNT_TABLES):
+            found = "tables of something else"
+            raise self._not_ours(found)
+        for name, columns in TABLES.items():
+            self.cursor.execute(f"CREATE TABLE {name} ({columns})")
+        self.remember("schema_version", str(SCHEMA_VERSION))
+        self.remember("hash_probe", self._probe())
+
+    def publish(self) -> None:
+        """Bring the public relations up to this version; a tenth of a second when they change."""
+        self.begin()
+        self._write_views()
+        self.commit()
+
+    def _write_views(self) -> None:
         views = hashlib.sha256(json.dumps(VIEWS).encode()).hexdigest()
-        if self.setting("views") != views:  # binding them takes a tenth of a second
-            for name, select in VIEWS.items():
-                cursor.execute(f'CREATE OR REPLACE VIEW "{name}" AS {select}')
-            self.remember("views", views)
-        cursor.execute("COMMIT")
+        if self.setting("views") == views:
+            return
+        for name, select in VIEWS.items():
+            self.cursor.execute(f'CREATE OR REPLACE VIEW "{name}" AS {select}')
+        self.remember("views", views)
+
+    def _not_ours(self, found: str) -> StoreError:
+        return StoreError(f"{self.folder / FILE_NAME} must be written by Bellwether, got {found}")
 
     def _probe(self) -> str:
         row = first(self.cursor, _HASH_PROBE)
         return str(row[0]) if row else ""
 
     def _migrate(self) -> None:
-        version = int(self.setting("schema_version") or 0)
+        stored = self.setting("schema_version") or ""
+        version = int(stored) if stored.isdecimal() else 0
+        if version < 1:
+            found = f'the schema version "{stored}"'
+            raise self._not_ours(found)
         if version > SCHEMA_VERSION:
             msg = (
                 f"{self.folder / FILE_NAME} must have a schema version up to {SCHEMA_VERSION},"

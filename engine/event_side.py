@@ -90,8 +90,14 @@ class EventSide:
             f" {block_seq} FROM t_totals"
         )
 
-    def write_values(self, block_seq: int) -> None:
-        """Write `t_values`, merged where a limit put several properties under one name."""
+    def write_values(self, block_seq: int, *, merged: bool) -> None:
+        """Write `t_values`; `merged`: a limit may have put several properties under one name."""
+        if not merged:
+            self._cursor.execute(
+                "INSERT INTO value_panes SELECT model_id, pane_s, property, count, sum, min, max,"
+                f" {block_seq} FROM t_values"
+            )
+            return
         self._cursor.execute(
             "INSERT INTO value_panes SELECT model_id, pane_s, property, sum(count),"
             f" sum(sum ORDER BY sum), min(min), max(max), {block_seq}"

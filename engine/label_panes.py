@@ -15,6 +15,8 @@ __all__ = ["LABELLED", "LabelPanes"]
 
 _BASES = (("event", "event_pane"), ("label", "label_pane"))
 
+_BOTH = "(VALUES ('event'), ('label')) AS b(basis)"
+
 LABELLED = """
 SELECT e.seq, e.model_id, e.event_time, e.prediction, e.prediction_number, e.score,
     e.positive_score,
@@ -45,6 +47,30 @@ class LabelPanes:
         self._side = side
         self._pane_s = pane_s
 
+    def write_fresh(self, block_seq: int, sums: Sums) -> None:
+        """Write what fresh rows made, none of it dirty: both panes are one, nothing merges."""
+        self._cursor.execute(
+            "INSERT INTO total_panes SELECT model_id, basis, event_pane,"
+            " if(basis = 'label', labelled, 0), labelled,"
+            f" {block_seq} FROM (SELECT model_id, event_pane, sum(count) AS labelled FROM t_cells"
+            f" GROUP BY ALL), {_BOTH}"
+        )
+        self._cursor.execute(
+            "INSERT INTO cell_panes SELECT model_id, b.basis, event_pane, label, prediction,"
+            f" count, {block_seq} FROM t_cells, {_BOTH} WHERE both_classes"
+        )
+        self._write_bins(block_seq)
+        for made, table, amounts in (
+            (sums.errors, "error", "squared_error, absolute_error, label_mean, label_m2"),
+            (sums.probabilities, "probability", "log_loss, brier"),
+        ):
+            work = "t_errors" if table == "error" else "t_probabilities"
+            if made:
+                self._cursor.execute(
+                    f"INSERT INTO {table}_panes SELECT model_id, b.basis, event_pane, count,"
+                    f" {amounts}, {block_seq} FROM {work}, {_BOTH}"
+                )
+
     def write_counts(self, block_seq: int) -> None:
         """Write the totals, cells and bins of `t_cells` and `t_bins`."""
         for basis, pane in _BASES:
@@ -58,6 +84,9 @@ class LabelPanes:
                 f" sum(count), {block_seq} FROM t_cells WHERE both_classes"
                 " GROUP BY ALL HAVING sum(count) <> 0"
             )
+        self._write_bins(block_seq)
+
+    def _write_bins(self, block_seq: int) -> None:
         self._cursor.execute(
             "INSERT INTO score_bins SELECT model_id, event_pane, label_pane, kind, label,"
             f" prediction, bins, counts, {block_seq} FROM t_bins"

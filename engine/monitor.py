@@ -213,10 +213,10 @@ class Monitor:
                 self._events.reduce(batch.properties, mixed_in(batch))
             self._events.write_totals(block_seq)
             self._known.admit_properties()
-            self._events.write_values(block_seq)
+            self._events.write_values(block_seq, merged="series" in self._known.over)
         if paired.clash and self._events.take_back(block_seq, self._known.series()):
             self._known.admit_properties()
-            self._events.write_values(block_seq)
+            self._events.write_values(block_seq, merged="series" in self._known.over)
 
     def _count_labels(self, batch: Batch, paired: Paired, block_seq: int) -> None:
         """Write what the fresh labels add, then what the touched keys add and take back."""
@@ -224,30 +224,34 @@ class Monitor:
         changes = labels.gather_changes(series) if paired.touched else None
         dirty = changes is not None and panes.find_dirty()
         if changes is not None:
-            self._reduce_labels(changes, block_seq, dirty=dirty)
+            labels.count(changes)
+            labels.sum(changes)
+            self._known.admit_classes()
+            panes.write_counts(block_seq)
+            panes.write_sums(block_seq, changes, dirty=dirty)
         carried = batch.predictions["label"].is_valid().to_numpy()
         folded = None if self._known.renames_models else batch.folded
         if folded is not None and (paired.fresh | ~carried).all():
             load(self._cursor, folded.labels)
             sums = sums_of(folded)
             if sums is not None:
-                self._write_labels(sums, block_seq, dirty=dirty)
+                self._write_fresh(sums, block_seq, dirty=dirty)
         else:
             sums = labels.gather_fresh()
             if sums is not None:
-                self._reduce_labels(sums, block_seq, dirty=dirty)
+                labels.count(sums)
+                labels.sum(sums)
+                self._write_fresh(sums, block_seq, dirty=dirty)
         if dirty:
             panes.recount(block_seq, series)
 
-    def _reduce_labels(self, sums: Sums, block_seq: int, *, dirty: bool) -> None:
-        self._labels.count(sums)
-        self._labels.sum(sums)
-        self._write_labels(sums, block_seq, dirty=dirty)
-
-    def _write_labels(self, sums: Sums, block_seq: int, *, dirty: bool) -> None:
+    def _write_fresh(self, sums: Sums, block_seq: int, *, dirty: bool) -> None:
         self._known.admit_classes()
-        self._label_panes.write_counts(block_seq)
-        self._label_panes.write_sums(block_seq, sums, dirty=dirty)
+        if dirty or "classes" in self._known.over:  # something is left out, or merges
+            self._label_panes.write_counts(block_seq)
+            self._label_panes.write_sums(block_seq, sums, dirty=dirty)
+        else:
+            self._label_panes.write_fresh(block_seq, sums)
 
     def _keep_rest(self, batch: Batch, number: int, block_seq: int) -> None:
         received = batch.block.received_us

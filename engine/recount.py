@@ -142,7 +142,7 @@ class _Counter:
         series = self.known.series()
         self.events.recount(bounds, series, block_seq)
         self.known.admit_properties()
-        self.events.write_values(block_seq)
+        self.events.write_values(block_seq, merged="series" in self.known.over)
         self.cursor.execute(
             "CREATE OR REPLACE TEMP TABLE t_changes AS SELECT 1 AS weight, *"
             f" FROM ({LABELLED}) WHERE {bounds} ORDER BY seq"

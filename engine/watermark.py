@@ -99,8 +99,10 @@ class Watermarks:
 
     def _settle(self) -> None:
         least = self._least()
-        if least != np.iinfo(np.int64).max:
-            self.overall_us = max(self.overall_us, least)
+        if least == np.iinfo(np.int64).max:
+            # Nobody holds it back: it is where the furthest partition has come, whoever ended last.
+            least = max((self.of(number) for number in self.marks), default=NEVER)
+        self.overall_us = max(self.overall_us, least)
 
     def _least(self, without: int | None = None) -> int:
         own = [

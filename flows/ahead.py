@@ -161,6 +161,11 @@ class Ahead:
             return self._hand_out_live()
         return None
 
+    def start(self, now_us: int) -> None:
+        """Begin to read and decode, before the first batch is asked for."""
+        if self._lanes:
+            self._read_on(now_us)
+
     def close(self) -> None:
         """Stop the threads after what they are at, and close the partitions."""
         self._reader.shutdown(cancel_futures=True)

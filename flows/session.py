@@ -87,7 +87,7 @@ class Session:
         """
         with self._open:
             if self._store is None:
-                self._start(Store(Path(self.settings.data)))
+                self._start(Store(Path(self.settings.data), publish=False))
         return self
 
     def _start(self, store: Store) -> None:
@@ -113,6 +113,9 @@ class Session:
                 lambda source, name: resume.get((source, name), (0, None, None))[2],
                 discover=inputs.discover,
             )
+            # While the first blocks are read and decoded the rest gets ready.
+            self.ahead.start(now_us())
+            store.publish()
             self.server = SqlServer(store.readers())
             self.server.start()
             store.announce(str(self.server.path))

@@ -4,7 +4,6 @@ A reader takes (faults, node, key) and gives the value, or None after telling th
 the dotted place of the value in the file.
 """
 
-import difflib
 import re
 from collections.abc import Callable, Collection, Mapping
 from decimal import Decimal
@@ -152,6 +151,8 @@ def mapping(
         if name in later:
             faults.say(value, f"`{where}` is not supported by this version")
         elif name not in fields:
+            import difflib  # noqa: PLC0415 - slow to load, and only a mistake needs it
+
             near = difflib.get_close_matches(name, list(fields), 1)
             hint = f'; did you mean "{near[0]}"?' if near else f": the keys are {', '.join(fields)}"
             faults.say(value, f"`{where}` is not a known key{hint}")

@@ -3,7 +3,6 @@
 import contextlib
 import json
 import math
-import os
 import signal
 import subprocess
 import sys
@@ -84,7 +83,7 @@ def owned(data):
     """Whether an owner of the data folder answers queries."""
     with contextlib.suppress(OSError, ValueError):
         facts = json.loads((Path(data) / "lock").read_text())
-        return facts if os.path.exists(facts.get("socket", "/nowhere")) else None
+        return facts if Path(facts.get("socket", "/nowhere")).exists() else None
     return None
 
 
@@ -110,8 +109,8 @@ def relations(data, names=None, without=()):
 
 PANES = {
     "total_panes": "model_id, time_basis, pane_s, sum(events) AS n, sum(labelled)",
-    "_score_bin_panes": "model_id, time_basis, pane_s, kind, label, prediction, bin, sum(count) AS n",
-    "value_panes": "model_id, pane_s, property, sum(count) AS n, sum(sum)::float, min(min), max(max)",
+    "_score_bin_panes": "* EXCLUDE (count, block_seq), sum(count) AS n",
+    "value_panes": "model_id, pane_s, property, sum(count) AS n, sum(sum)::float",
     "error_panes": "model_id, time_basis, pane_s, sum(count) AS n, sum(squared_error)::float",
     "probability_panes": "model_id, time_basis, pane_s, sum(count) AS n, sum(brier)::float",
 }

@@ -27,7 +27,10 @@ def test_golden_a_new_folder_has_every_table_and_view(tmp_path):
             assert store.cursor.execute(f'SELECT * FROM "{name}"').fetchall() == []
         assert store.setting("schema_version") == str(SCHEMA_VERSION)
         assert store.setting("nothing") is None
-    assert sorted(os.listdir(tmp_path / "deep" / "data")) == [FILE_NAME, LOCK_NAME]
+    assert sorted(path.name for path in (tmp_path / "deep" / "data").iterdir()) == [
+        FILE_NAME,
+        LOCK_NAME,
+    ]
 
 
 def test_golden_a_transaction_is_all_or_nothing(tmp_path):
@@ -122,7 +125,7 @@ def test_error_a_newer_schema_is_refused(tmp_path, capsys):
     assert "newer Bellwether" in told
 
 
-@pytest.mark.parametrize("value", ["0", "-1", "", "garbage", "1.5"])
+@pytest.mark.parametrize("value", ["0", "-1", "", "garbage", "1.5", "²"])
 def test_error_a_schema_version_that_never_was_is_refused(tmp_path, capsys, value):
     set_version(tmp_path, value)
     assert "schema version" in refused(tmp_path, capsys)
@@ -148,26 +151,36 @@ def test_error_a_damaged_file_is_refused(tmp_path, capsys, damage):
     elif damage == "cut":
         path.write_bytes(whole[:5000])
     else:
-        path.write_bytes(whole[:4200] + bytes(byte ^ 255 for byte in whole[4200:8192]) + whole[8192:])
+        flipped = bytes(byte ^ 255 for byte in whole[4200:8192])
+        path.write_bytes(whole[:4200] + flipped + whole[8192:])
     told = refused(tmp_path, capsys)
     assert f"{path} cannot be opened: " in told
     assert "restore the last backup" in told
 
 
 def test_error_a_damaged_log_is_refused_and_kept(tmp_path, capsys):
-    Store(tmp_path).close()
+    code = (
+        "import os, sys; from pathlib import Path; from connectors.store import Store\n"
+        "store = Store(Path(sys.argv[1]))\n"
+        "for n in range(50): store.begin(); store.remember(f'n{n}', 'x' * 100); store.commit()\n"
+        "os.kill(os.getpid(), 9)\n"
+    )
+    subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=False, timeout=60)
     log = tmp_path / f"{FILE_NAME}.wal"
-    log.write_bytes(b"\x07" * 5000)
+    content = bytearray(log.read_bytes())
+    content[len(content) // 2] ^= 1
+    log.write_bytes(content)
     assert "cannot be opened: " in refused(tmp_path, capsys)
-    assert log.read_bytes() == b"\x07" * 5000
+    assert log.read_bytes() == content
 
 
-def test_error_somebody_elses_database_is_refused_untouched(tmp_path, capsys):
+@pytest.mark.parametrize("table", ["events_log", "settings", "something"])
+def test_error_somebody_elses_database_is_refused_untouched(tmp_path, capsys, table):
     with duckdb.connect(str(tmp_path / FILE_NAME)) as connection:
-        connection.execute("CREATE TABLE events_log AS SELECT 1 AS one")
-    assert "bellwether.duckdb" in refused(tmp_path, capsys)
+        connection.execute(f"CREATE TABLE {table} AS SELECT 1 AS one")
+    assert f"{tmp_path / FILE_NAME} must be written by Bellwether" in refused(tmp_path, capsys)
     with duckdb.connect(str(tmp_path / FILE_NAME)) as connection:
-        assert connection.execute("FROM events_log").fetchall() == [(1,)]
+        assert connection.execute(f"FROM {table}").fetchall() == [(1,)]
         assert len(connection.execute("SHOW TABLES").fetchall()) == 1
 
 

@@ -52,3 +52,13 @@ def test_law_a_partition_without_an_event_holds_all_back():
     assert marks.advance(0, np.array([7, 8]), heard_us=0).tolist() == [NEVER, NEVER]
     marks.finish(1)
     assert marks.overall_us == 8
+
+
+def test_law_the_end_does_not_depend_on_who_ended_last():
+    for order in ((0, 1), (1, 0)):
+        marks = Watermarks(10)
+        for number, time in ((0, 600), (1, 50)):
+            marks.advance(number, np.array([time]), heard_us=0)
+        for number in order:
+            marks.finish(number)
+        assert marks.overall_us == 590

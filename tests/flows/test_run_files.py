@@ -4,7 +4,17 @@ import gzip
 
 import pytest
 import zstandard
-from commands import assert_same, bellwether, done, encoded, lawful, one, prediction, relations, rows
+from commands import (
+    assert_same,
+    bellwether,
+    done,
+    encoded,
+    lawful,
+    one,
+    prediction,
+    relations,
+    rows,
+)
 
 
 @pytest.fixture
