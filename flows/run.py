@@ -13,7 +13,6 @@ from rich.console import Console
 from connectors.partition import Partition
 from engine.config import Settings
 from engine.watermark import NEVER
-from flows.allocation import keep_freed_memory
 from flows.monitor import flow_of
 from flows.progress import Progress
 from flows.session import Session
@@ -43,7 +42,6 @@ def run(settings: Settings, partitions: Sequence[Partition] | None = None) -> in
     Exception
         A fault of ours, as it was raised in a step.
     """
-    keep_freed_memory()
     session = Session(settings, partitions)
     with _signals(session.stop.set):
         try:
