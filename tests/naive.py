@@ -79,12 +79,13 @@ def _decided(votes, administrators):
 
 
 def votes_of(events):
-    votes = defaultdict(set)
+    votes = defaultdict(dict)
     for event in events:
         if event.get("type") == "label" and "label" in event:
-            key = event["model_id"], str(event["id"])
-            votes[key].add((event.get("by", ""), event["label"], event["timestamp"]))
-    return votes
+            vote = event.get("by", ""), event["label"], event["timestamp"]
+            # Told apart by their JSON: to Python 1 and True are the same.
+            votes[event["model_id"], str(event["id"])][canonical(vote)] = vote
+    return defaultdict(list, {key: list(each.values()) for key, each in votes.items()})
 
 
 def events_relation(events, administrators=()):
