@@ -11,7 +11,6 @@ import hashlib
 import json
 import os
 import socket
-from collections.abc import Callable
 from pathlib import Path
 from typing import Self
 
@@ -21,6 +20,7 @@ from connectors.sqlquery import DATABASE_CONFIG
 from connectors.sqlserver import remove_stale
 from engine.asking import first, number
 from engine.errors import StoreError
+from engine.migrations import MIGRATIONS
 from engine.panes import text
 from engine.relations import VIEWS
 from engine.rows import SCHEMA_VERSION, TABLES
@@ -36,8 +36,6 @@ _AFTER_ATTACH = ("enable_external_access", "lock_configuration")  # no file is a
 _HASH_PROBE = "SELECT hash('bellwether', 'key')::VARCHAR"
 _COUNT_TABLES = f"SELECT count(*) FROM duckdb_tables() WHERE database_name = '{CATALOG}'"
 _FIND_SETTINGS = f"{_COUNT_TABLES} AND table_name = 'settings'"
-# Each entry brings a file from the version before to its key. The first version has none.
-_MIGRATIONS: dict[int, Callable[[duckdb.DuckDBPyConnection], None]] = {}
 
 
 class Store:
@@ -170,7 +168,7 @@ class Store:
             )
             raise StoreError(msg)
         for step in range(version + 1, SCHEMA_VERSION + 1):
-            _MIGRATIONS[step](self.cursor)
+            MIGRATIONS[step](self.cursor)
             self.remember("schema_version", str(step))
         if self.setting("hash_probe") != self._probe():
             # DuckDB does not promise the same hash in every version: stored keys follow it.

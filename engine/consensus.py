@@ -20,7 +20,7 @@ _STANDING = """
 CREATE OR REPLACE TEMP TABLE t_standing AS
 WITH admissible AS (
     SELECT w.seq AS event_seq, v.property, v.voter, v.label, v.label_number, v.vote_time
-    FROM t_votes v JOIN t_winners w USING (model_id, event_id)
+    FROM {votes} v JOIN {winners} w USING (model_id, event_id)
     WHERE abs(epoch_us(v.vote_time) - epoch_us(w.event_time)) <= $horizon_us
 ), last AS (
     SELECT * FROM admissible QUALIFY row_number() OVER (
@@ -53,7 +53,7 @@ LEFT JOIN agreed a USING (event_seq, property)"""
 # `holds` tells after each standing vote whether the final outcome was already the outcome then;
 # it was last reached at the vote behind the last one after which it did not hold.
 _OUTCOMES = """
-CREATE OR REPLACE TEMP TABLE t_outcomes AS
+CREATE OR REPLACE TEMP TABLE {outcomes} AS
 WITH history AS (
     SELECT s.*, d.label AS outcome, d.label_source,
         count(*) FILTER (s.label = d.label) OVER so_far AS agreeing,
@@ -80,31 +80,38 @@ GROUP BY h.event_seq, h.property"""
 
 # One vote on each: it decides, if it is admissible. The usual case, and one statement.
 _SINGLE = """
-CREATE OR REPLACE TEMP TABLE t_outcomes AS
+CREATE OR REPLACE TEMP TABLE {outcomes} AS
 SELECT w.seq AS event_seq, v.property, v.label, v.label_number, v.vote_time AS label_time,
     CASE WHEN v.voter IN (SELECT voter FROM administrators) THEN 'administrator' ELSE 'votes' END
         AS label_source
-FROM t_votes v JOIN t_winners w USING (model_id, event_id)
+FROM {votes} v JOIN {winners} w USING (model_id, event_id)
 WHERE abs(epoch_us(v.vote_time) - epoch_us(w.event_time)) <= $horizon_us"""
 
 _SEVERAL = """
-SELECT count(*) - count(DISTINCT (model_id, event_id, property)) FROM t_votes"""
+SELECT count(*) - count(DISTINCT (model_id, event_id, property)) FROM {votes}"""
 
 
-def decide(cursor: duckdb.DuckDBPyConnection, horizon_us: int) -> None:
-    """Make `t_outcomes` from `t_votes` (votes) and `t_winners` (predictions), both temporary.
+def decide(
+    cursor: duckdb.DuckDBPyConnection,
+    horizon_us: int,
+    votes: str = "t_votes",
+    winners: str = "t_winners",
+    outcomes: str = "t_outcomes",
+) -> None:
+    """Make `outcomes` from `votes` and `winners` (predictions), all names of temporary tables.
 
     Parameters
     ----------
     cursor : duckdb.DuckDBPyConnection
-        With the relations `t_votes` (columns of `votes_log`), `t_winners` (`seq`, `model_id`,
-        `event_id`, `event_time`) and `administrators` (`voter`).
+        With the tables `votes` (columns of `votes_log`), `winners` (`seq`, `model_id`, `event_id`,
+        `event_time`) and `administrators` (`voter`).
     horizon_us : int
         The label horizon, µs.
     """
-    if not number(cursor, _SEVERAL):
-        cursor.execute(_SINGLE, {"horizon_us": horizon_us})
+    names = {"votes": votes, "winners": winners, "outcomes": outcomes}
+    if not number(cursor, _SEVERAL.format(**names)):
+        cursor.execute(_SINGLE.format(**names), {"horizon_us": horizon_us})
         return
-    cursor.execute(_STANDING, {"horizon_us": horizon_us})
+    cursor.execute(_STANDING.format(**names), {"horizon_us": horizon_us})
     cursor.execute(_DECISION)
-    cursor.execute(_OUTCOMES)
+    cursor.execute(_OUTCOMES.format(**names))

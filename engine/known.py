@@ -76,7 +76,7 @@ class Known:
         new = [name for name in names if name not in self._models]
         admitted = len(self._models) - (OTHER in self._models)
         room = max(self.limits.models - admitted, 0)
-        self._write_models(new[:room], _first_jobs(predictions, new[:room]))
+        self._write_models(new[:room], _first_lines(predictions, new[:room]))
         if len(new) > room:
             self._reach("models")
             self._write_models([OTHER], {})
@@ -128,7 +128,9 @@ class Known:
                 " AND k.property = t_values.property)"
             )
 
-    def _write_models(self, names: Sequence[str], jobs: Mapping[str, str | None]) -> None:
+    def _write_models(
+        self, names: Sequence[str], firsts: Mapping[str, tuple[str | None, int]]
+    ) -> None:
         new = [name for name in names if name not in self._models]
         if not new:
             return
@@ -138,13 +140,17 @@ class Known:
             {
                 "model_id": pa.array(new, pa.string()),
                 "job_id": pa.array(
-                    [model.job or jobs.get(model.id) for model in told], pa.string()
+                    [model.job or firsts.get(model.id, _NOTHING)[0] for model in told],
+                    pa.string(),
                 ),
                 "positive": pa.array([model.positive for model in told], pa.string()),
                 "positive_property": pa.array([m.positive_property for m in told], pa.string()),
                 "threshold": pa.array([model.threshold for model in told], pa.float64()),
                 "lookback_s": pa.array([m.lookback_s or self.time.lookback_s for m in told]),
                 "step_s": pa.array([model.step_s or self.time.step_s for model in told]),
+                "first_event": pa.array(
+                    [firsts.get(model.id, _NOTHING)[1] for model in told], pa.timestamp("us")
+                ),
             }
         )
         self._insert("models_known", rows)
@@ -181,14 +187,17 @@ class Known:
         )
 
 
-def _first_jobs(predictions: pa.Table, names: Sequence[str]) -> dict[str, str | None]:
-    """Give the job that each of some models names in its first prediction of a block."""
+_NOTHING: tuple[str | None, int | None] = (None, None)
+
+
+def _first_lines(predictions: pa.Table, names: Sequence[str]) -> dict[str, tuple[str | None, int]]:
+    """Give job and event time (µs) of the first prediction of some models in a block."""
     if not names:
         return {}
-    rows = predictions.select(["model_id", "job_id"])
+    rows = predictions.select(["model_id", "job_id", "event_us"])
     rows = rows.filter(pc.is_in(rows["model_id"], value_set=pa.array(names, pa.string())))
-    pairs = zip(rows["model_id"].to_pylist(), rows["job_id"].to_pylist(), strict=True)
-    return {str(model): job for model, job in reversed(list(pairs))}
+    found = zip(*(rows[name].to_pylist() for name in rows.column_names), strict=True)
+    return {str(model): (job, int(us)) for model, job, us in reversed(list(found))}
 
 
 _UNKNOWN = (

@@ -1,4 +1,4 @@
-"""The default metrics: their names, kinds and ids, and the public relation `metrics`.
+"""The default metrics: their names, kinds and ids, and the public relation `metrics` of all.
 
 Every model has those that its data allow (AR-49): a metric exists as soon as there is one value for
 it to be computed from. A name is the function's, with the property where one is needed:
@@ -166,23 +166,59 @@ def _catalogue_sql() -> str:
     return f"(values {rows}) as c(name, family, type)"
 
 
+# Queries as `engine.query.parse_defaults` gives them.
+_DEFAULTS = """
+select
+    f.model_id, c.name as metric_name, c.name as function, null::varchar as property, c.type,
+    'query' as endpoint, to_json({'select': [{'function': c.name}]}) as query
+from _model_families as f join @catalogue@ on c.family = f.family
+union all
+select
+    p.model_id, a.name || '(' || p.property || ')', a.name, p.property,
+    case when p.property in ('prediction', 'score')
+            or starts_with(p.property, 'predictions.') or starts_with(p.property, 'labels.')
+        then 'model_output_metric' else 'model_input_data_metric' end,
+    'query', to_json({'select': [{'function': a.name, 'parameters': {'property': p.property}}]})
+from (select distinct model_id, property from value_panes where count > 0) as p
+cross join (values ('avg'), ('min'), ('max')) as a(name)
+union all
+select
+    p.model_id, a.name || '(' || p.property || ')', a.name, p.property, 'model_data_drift_metric',
+    'data_drift', to_json({
+        'properties': [p.property], 'num_bins': 10, 'metric': a.name,
+        'base': {'source': 'reference'}, 'target': {'source': 'inference'}
+    })
+from (select distinct model_id, property from binnings) as p
+cross join (
+    values ('PSI'), ('KLDivergence'), ('JSDivergence'), ('HellingerDistance'), ('HypothesisTest')
+) as a(name)
+""".replace("@catalogue@", _catalogue_sql())
+
+# A metric of the file is one whatever data there are, and so is a default one that a rule watches.
 _METRICS = """
 select
     @id@ as metric_id, model_id, metric_name as name, function, property, type,
-    true as is_default
-from (
-    select
-        f.model_id, c.name as metric_name, c.name as function, null::varchar as property, c.type
-    from _model_families as f join @catalogue@ on c.family = f.family
-    union all
-    select
-        p.model_id, a.name || '(' || p.property || ')', a.name, p.property,
-        case when p.property in ('prediction', 'score')
-                or starts_with(p.property, 'predictions.') or starts_with(p.property, 'labels.')
-            then 'model_output_metric' else 'model_input_data_metric' end
-    from (select distinct model_id, property from value_panes where count > 0) as p
-    cross join (values ('avg'), ('min'), ('max')) as a(name)
+    true as is_default, endpoint, query
+from _default_metrics as d
+where not exists (
+    from metrics_log as l where l.in_force and l.model_id = d.model_id and l.name = d.metric_name
 )
-""".replace("@id@", METRIC_ID_SQL).replace("@catalogue@", _catalogue_sql())
+union all
+select
+    metric_id::uuid, model_id, name,
+    case endpoint when 'data_drift' then coalesce(query->>'$.metric', 'PSI')
+        else query->>'$.select[0].function' end,
+    case
+        when endpoint = 'data_drift' then query->>'$.properties[0]'
+        when json_type(query, '$.select[0].parameters.property') = 'VARCHAR'
+            then query->>'$.select[0].parameters.property'
+    end,
+    type, is_default, endpoint, json(query)
+from metrics_log where in_force
+""".replace("@id@", METRIC_ID_SQL)
 
-METRIC_VIEWS: dict[str, str] = {"_model_families": _MODEL_FAMILIES, "metrics": _METRICS}
+METRIC_VIEWS: dict[str, str] = {
+    "_model_families": _MODEL_FAMILIES,
+    "_default_metrics": _DEFAULTS,
+    "metrics": _METRICS,
+}

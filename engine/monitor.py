@@ -27,6 +27,8 @@ from engine.lists import make_lists
 from engine.pairing import EVENT_COLUMNS, Paired, Pairing
 from engine.recount import recount
 from engine.retention import drop_old_events, drop_old_rejects
+from engine.rules.alerting import Lines
+from engine.rules.watch import Watch
 from engine.seen import SEGMENT_BITS, Seen
 from engine.stamping import event_rows, event_times, vote_rows
 from engine.watermark import NEVER, Mark, Watermarks
@@ -44,6 +46,7 @@ class Counts:
     others: int = 0
     repeats: int = 0
     rejects: int = 0
+    alerts: int = 0
 
     def add(self, other: "Counts") -> None:
         """Add another count to this one."""
@@ -81,6 +84,7 @@ class Monitor:
         self._label_panes = LabelPanes(cursor, self._labels, pane_s)
         declared = {model.id: model for model in settings.models}
         self._known = Known(cursor, settings.limits, settings.time, declared)
+        self._watch = Watch(cursor, settings)
         self._partitions: dict[tuple[str, str], int] = {}
         self._pane_s = pane_s
         self._load()
@@ -164,13 +168,15 @@ class Monitor:
         )
         self._cursor.register("b_others", batch.others)
         self._cursor.register("b_rejects", batch.rejects)
+        lines = Lines(block_seq, np.append(marks[1:], self._watermarks.overall_us))
         if len(batch.predictions) or len(batch.votes):
-            stored = self._count(batch, marks, number)
+            stored = self._count(batch, marks, number, lines)
             counts.events, counts.repeats = stored, len(batch.predictions) - stored
         self._keep_rest(batch, number, block_seq)
         if len(times):
             self.last_event_us = max(self.last_event_us, int(times.max()))
         self._next_seq += batch.lines
+        counts.alerts = self._watch.advance(self.watermark_us, lines, self._next_seq)
         self._compact(batch)
         self._write_partition(number, batch, state, counts)
         self._write_clock()
@@ -178,14 +184,23 @@ class Monitor:
             self._cursor.unregister(name)
         return counts
 
-    def _count(self, batch: Batch, marks: npt.NDArray[np.int64], number: int) -> int:
+    def watch(self) -> None:
+        """Begin to follow the alert rules; once, when the tables agree with the settings."""
+        self._watch.open(self.watermark_us)
+
+    def take_alerts(self) -> pa.Table:
+        """Give id and model of the alerts written since the last call: `alert_id`, `model_id`."""
+        return self._watch.take_alerts()
+
+    def _count(self, batch: Batch, marks: npt.NDArray[np.int64], number: int, lines: Lines) -> int:
         """Pair, store and reduce the predictions and votes; gives the predictions stored."""
         cursor, block_seq = self._cursor, self._next_seq
         paired, hits, touched = self._pairing.classify(batch.predictions, batch.votes)
         rows = event_rows(batch, marks, number, block_seq)
         rows = rows.append_column("series_id", self._known.admit_models(batch.predictions))
         rows = rows.append_column("fresh", pa.array(paired.fresh))
-        cursor.register("b_votes", vote_rows(batch.votes, block_seq))
+        votes = vote_rows(batch.votes, block_seq)
+        cursor.register("b_votes", votes)
         cursor.register("b_predictions", rows)
         if paired.touched:
             winners, self._next_outcome = self._pairing.settle(
@@ -198,6 +213,8 @@ class Monitor:
         cursor.execute(
             f"INSERT INTO events_log SELECT {EVENT_COLUMNS} FROM b_predictions WHERE counted"
         )
+        again = (paired.fresh, votes, paired.clash) if paired.touched else None
+        self._watch.take(batch, rows, lines, again)
         self._count_events(batch, paired, block_seq)
         self._count_labels(batch, paired, block_seq)
         for name in ("b_predictions", "b_votes", "b_sparse"):
@@ -317,6 +334,7 @@ class Monitor:
         self._cursor.execute(
             "UPDATE partitions SET state = ? WHERE partition_id = ?", [state, number]
         )
+        self._watch.advance(self.watermark_us, None, self._next_seq)
         self._write_clock()
 
     def rest(self, now_us: int) -> bool:
@@ -328,6 +346,7 @@ class Monitor:
                 self._cursor.execute(
                     "UPDATE partitions SET idle = true WHERE partition_id = ?", [number]
                 )
+        self._watch.advance(self.watermark_us, None, self._next_seq)
         self._write_clock()
         return True
 

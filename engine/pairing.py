@@ -12,7 +12,9 @@ The work tables that the pairing leaves for the reductions, all temporary:
 
 - `t_changes`: weighted labelled rows of touched events (`weight`, the columns of `events_log` that
   a metric needs, the effective `label`, `label_number`, `label_time`);
-- `t_replaced`: rows of `events_log` that lost to a new winner.
+- `t_replaced`: rows of `events_log` that lost to a new winner;
+- `t_old`, `t_new`, `t_winners`, `t_outcomes_old`, `t_outcomes`, `t_votes`, `t_votes_new` and, after
+  a clash, `t_candidates` and `t_canonical`: what was decided, and from what (`engine.rules.steps`).
 """
 
 from collections.abc import Callable
@@ -171,7 +173,9 @@ class Pairing:
     def _choose(self) -> None:
         cursor = self._cursor
         cursor.execute(f"CREATE OR REPLACE TEMP TABLE t_candidates AS {_CANDIDATES}")
-        cursor.register("t_canonical", self._break_ties())
+        cursor.register("b_canonical", self._break_ties())
+        cursor.execute("CREATE OR REPLACE TEMP TABLE t_canonical AS FROM b_canonical")
+        cursor.unregister("b_canonical")
         cursor.execute(
             "CREATE OR REPLACE TEMP TABLE t_winners AS"
             " SELECT seq, model_id, event_id, event_time, is_new"
@@ -179,7 +183,6 @@ class Pairing:
             " QUALIFY row_number() OVER (PARTITION BY model_id, event_id"
             " ORDER BY event_time DESC, canonical DESC NULLS LAST, seq) = 1"
         )
-        cursor.unregister("t_canonical")
 
     def _replace(self) -> None:
         self._cursor.execute(
@@ -193,10 +196,9 @@ class Pairing:
         cursor = self._cursor
         tied = number(
             cursor,
-            "CREATE OR REPLACE TEMP TABLE t_ties AS SELECT seq, model_id, event_id, is_new FROM"
-            " (SELECT * FROM t_candidates QUALIFY event_time ="
-            " max(event_time) OVER (PARTITION BY model_id, event_id))"
-            " QUALIFY count(*) OVER (PARTITION BY model_id, event_id) > 1",
+            "CREATE OR REPLACE TEMP TABLE t_ties AS SELECT seq, model_id, event_id, event_time"
+            " FROM t_candidates"
+            " QUALIFY count(*) OVER (PARTITION BY model_id, event_id, event_time) > 1",
         )
         rows: list[tuple[int, str]] = []
         if tied:
@@ -206,7 +208,7 @@ class Pairing:
                 " SELECT seq, raw FROM events_log WHERE seq >= (SELECT min(seq) FROM t_ties)"
                 " AND seq <= (SELECT max(seq) FROM t_ties)) r USING (seq))"
                 " QUALIFY count(DISTINCT raw)"
-                " OVER (PARTITION BY model_id, event_id) > 1"
+                " OVER (PARTITION BY model_id, event_id, event_time) > 1"
             ).fetchall()
         return pa.table(
             {

@@ -136,7 +136,8 @@ class _Counter:
         """Count the events within `bounds`, SQL over `seq`."""
         stored = "events_log ANTI JOIN events_retired USING (seq)"
         models = self.cursor.sql(
-            f"SELECT model_id, job_id FROM {stored} WHERE {bounds} ORDER BY seq"
+            "SELECT model_id, job_id, epoch_us(event_time) AS event_us"
+            f" FROM {stored} WHERE {bounds} ORDER BY seq"
         ).to_arrow_table()
         self.known.admit_models(models)
         series = self.known.series()

@@ -8,9 +8,11 @@ underscore are steps between tables and public relations, and no part of the con
 """
 
 from engine.confusion import CONFUSION_VIEWS
+from engine.drift_views import DRIFT_VIEWS
 from engine.metric_values import METRIC_VALUE_VIEWS
 from engine.metrics import METRIC_VIEWS
 from engine.record_views import RECORD_VIEWS
+from engine.rule_views import RULE_VIEWS
 
 __all__ = ["VIEWS"]
 
@@ -30,4 +32,6 @@ VIEWS: dict[str, str] = {
     **CONFUSION_VIEWS,
     **METRIC_VALUE_VIEWS,
     **METRIC_VIEWS,
+    **DRIFT_VIEWS,
+    **RULE_VIEWS,
 }

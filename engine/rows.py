@@ -9,9 +9,12 @@ back by a negative delta; sums of floats never are: their pane is computed anew 
 `block_seq` is the `seq` of the first line of the block that wrote the row: the order of the deltas.
 """
 
+from engine.outbox import OUTBOX_TABLES
+from engine.rule_tables import RULE_TABLES
+
 __all__ = ["SCHEMA_VERSION", "TABLES"]
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 TABLES: dict[str, str] = {
     # ---- facts ------------------------------------------------------------------------------
@@ -88,7 +91,9 @@ TABLES: dict[str, str] = {
     # ---- definitions and the engine's small state -------------------------------------------
     "models_known": """
         model_id VARCHAR PRIMARY KEY, job_id VARCHAR, positive VARCHAR, positive_property VARCHAR,
-        threshold DOUBLE, lookback_s BIGINT NOT NULL, step_s BIGINT NOT NULL""",
+        threshold DOUBLE, lookback_s BIGINT NOT NULL, step_s BIGINT NOT NULL,
+        first_event TIMESTAMP         -- time of its first prediction, in order of lines
+    """,
     "model_classes": """
         model_id VARCHAR NOT NULL, class VARCHAR NOT NULL,
         place INTEGER                 -- of a declared class in the matrix; NULL: learned
@@ -106,4 +111,6 @@ TABLES: dict[str, str] = {
         compacted_seq BIGINT NOT NULL -- deltas of blocks before it are merged
     """,
     "settings": "name VARCHAR PRIMARY KEY, value VARCHAR NOT NULL",
+    **RULE_TABLES,
+    **OUTBOX_TABLES,
 }

@@ -100,6 +100,7 @@ class Session:
             store.begin()
             self.monitor = Monitor(store.cursor, self.settings, pane_s, canonical)
             self._agree(store, pane_s)
+            self.monitor.watch()
             self.monitor.retain(now_us())
             resume = self.monitor.resume()
             inputs = self._given or open_inputs(self.settings, resume)

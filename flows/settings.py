@@ -5,37 +5,29 @@ that belong to later versions are refused, never passed over. Paths are relative
 folder.
 """
 
+from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 import yaml
 
 from connectors.lines import KEPT_BYTES
-from engine.config import Limits, ModelSettings, Settings, SourceSettings, TimeSettings
+from engine.config import Limits, MetricSettings, Settings, SourceSettings, TimeSettings
 from engine.errors import ConfigurationError
+from flows.metricsettings import metrics
+from flows.modelsettings import drift_window_s, models, window_s
+from flows.rulesettings import Declared, alert_rules, wait_us
 from flows.sourcesettings import followed, source_told, sources
+from flows.usersettings import notifications, users
 from flows.yamlnodes import Faults, Node, compose, scalar
-from flows.yamlreaders import (
-    Reader,
-    choice,
-    class_text,
-    duration_us,
-    listed,
-    mapping,
-    number,
-    path,
-    required,
-    text,
-    value_at,
-    whole,
-)
+from flows.yamlreaders import Reader, duration_us, has_key, mapping, path, value_at, whole
 
 __all__ = ["Overrides", "load", "summary"]
 
 _SECOND_US = 10**6
 _DAY_US = 86_400 * _SECOND_US
 _YEARS_US = 36_500 * _DAY_US  # a century is as good as for ever
-_WINDOW_MAX_S = 7 * 86_400  # what one question may have to sum up, in panes of seconds
 _DURATION_RULE = 'a duration such as "10s", "5m", "1h" or "30d"'
 
 
@@ -88,10 +80,17 @@ def summary(settings: Settings) -> str:
     )
     declared = f"models {models}, further ones are" if models else "models are"
     time = settings.time
+    counts = (_counted("metric", settings.metrics), _counted("alert rule", settings.alert_rules))
+    own = " and ".join(count for count in counts if count)
     return (
         f"{inputs} -> {settings.data}; {declared} learned from the events;"
-        f" windows of {time.lookback_s} s every {time.step_s} s"
+        f" windows of {time.lookback_s} s every {time.step_s} s{own and f'; {own}'}"
     )
+
+
+def _counted(what: str, found: tuple[Any, ...]) -> str:
+    plural = "" if len(found) == 1 else "s"
+    return f"{len(found):,} {what}{plural}" if found else ""
 
 
 def _input(source: SourceSettings) -> str:
@@ -106,17 +105,39 @@ def _input(source: SourceSettings) -> str:
 def _read(path: str) -> Settings:
     faults, root = compose(path)
     found = mapping(faults, root, "", _ROOT, _ROOT_LATER)
+    found |= _dependent(faults, root, found)
     faults.raise_any()
-    users = found.pop("users", ())
-    found["retention_us"] = found.pop("retention", ())
-    settings = Settings(
-        **found,
-        administrators=tuple(name for name, role in users if role == "administrator"),
+    found["administrators"] = tuple(
+        user.username for user in found.get("users", ()) if user.role == "administrator"
     )
+    found["retention_us"] = found.pop("retention", ())
+    settings = Settings(**found)
     _check_limits(settings, faults, root)
     _check_retention(settings, faults, root)
     faults.raise_any()
     return settings
+
+
+def _dependent(faults: Faults, root: Node, found: Mapping[str, Any]) -> dict[str, Any]:
+    """Read the sections that name what others declare, wherever in the file these are."""
+    by_id = {model.id: model for model in found.get("models", ())}
+    by_name = {user.username: user for user in found.get("users", ())}
+    read: dict[str, Any] = {}
+    own: defaultdict[str, dict[str, MetricSettings]] = defaultdict(dict)
+    for name in ("metrics", "alert_rules", "notifications"):
+        if not has_key(root, name):
+            continue
+        node = value_at(root, name)
+        if name == "metrics":
+            read[name] = metrics(faults, node, name, by_id)
+            for metric in read[name]:
+                own[metric.model][metric.name] = metric
+        elif name == "alert_rules":
+            wait_us = found.get("time", TimeSettings()).alert_wait_us
+            read[name] = alert_rules(faults, node, name, Declared(by_id, own, wait_us))
+        else:
+            read["smtp"], read[name] = notifications(faults, node, name, by_name)
+    return read
 
 
 def _check_limits(settings: Settings, faults: Faults, root: Node) -> None:
@@ -163,14 +184,6 @@ def _duration(low_us: int, rule: str) -> Reader:
     return duration_us(low_us, _YEARS_US, rule)
 
 
-def _window_s(faults: Faults, node: Node, key: str) -> int | None:
-    rule = 'whole seconds from 1 to 7 d, such as 300 or "5m"'
-    us: int | None = duration_us(_SECOND_US, _WINDOW_MAX_S * _SECOND_US, rule, _SECOND_US)(
-        faults, node, key
-    )
-    return None if us is None else us // _SECOND_US
-
-
 _TIME: dict[str, tuple[str, Reader]] = {
     "allowed_lateness": ("allowed_lateness_us", _duration(0, _DURATION_RULE)),
     "idle_timeout": ("idle_timeout_us", _duration(1, f"{_DURATION_RULE}, above 0")),
@@ -179,8 +192,10 @@ _TIME: dict[str, tuple[str, Reader]] = {
         _or_off(_duration(0, f"{_DURATION_RULE}, or null for no bound")),
     ),
     "label_horizon": ("label_horizon_us", _duration(0, _DURATION_RULE)),
-    "lookback": ("lookback_s", _window_s),
-    "step": ("step_s", _window_s),
+    "lookback": ("lookback_s", window_s),
+    "step": ("step_s", window_s),
+    "drift_lookback": ("drift_lookback_s", drift_window_s),
+    "subsequent_alert_wait_time": ("alert_wait_us", wait_us),
 }
 
 
@@ -192,64 +207,7 @@ def _time(faults: Faults, node: Node, key: str) -> TimeSettings:
     return TimeSettings(**times)
 
 
-# ---- models, users and the rest --------------------------------------------------------------
-
-
-def _model(faults: Faults, node: Node, key: str) -> ModelSettings | None:
-    fields: dict[str, Reader] = {
-        "id": text,
-        "job": text,
-        "classes": _classes,
-        "positive": class_text,
-        "positive_property": text,
-        "threshold": number(0, 1),
-        "lookback": _window_s,
-        "step": _window_s,
-    }
-    found = mapping(faults, node, key, fields, ("reference", "minutes_per_event", "kind"))
-    if not required(faults, node, key, "id", found):
-        return None
-    classes, positive = found.get("classes"), found.get("positive")
-    if classes and positive is not None and positive not in classes:
-        faults.must(
-            value_at(node, "positive"),
-            f"{key}.positive",
-            f"one of the classes {', '.join(classes)}",
-        )
-    if found.get("positive_property") is not None and positive is None:
-        faults.must(
-            value_at(node, "positive_property"),
-            f"{key}.positive_property",
-            "given together with `positive`, the class whose probability it is",
-        )
-    for name in ("lookback", "step"):
-        if name in found:
-            found[f"{name}_s"] = found.pop(name)
-    return ModelSettings(**found)
-
-
-def _classes(faults: Faults, node: Node, key: str) -> tuple[str, ...] | None:
-    if not isinstance(node, yaml.SequenceNode) or len(node.value) < 2:
-        faults.must(node, key, "a list of two classes or more")
-        return None
-    found: list[str] = []
-    for place, entry in enumerate(node.value):
-        value = class_text(faults, entry, f"{key}[{place}]")
-        if value in found:
-            faults.say(entry, f'{key}[{place}] must be there once, got "{value}" again')
-        elif value is not None:
-            found.append(value)
-    return tuple(found)
-
-
-def _user(faults: Faults, node: Node, key: str) -> tuple[str, str] | None:
-    fields: dict[str, Reader] = {
-        "username": text,
-        "role": choice("viewer", "editor", "administrator"),
-    }
-    found = mapping(faults, node, key, fields, ("email", "api_key_env"))
-    named = required(faults, node, key, "username", found)
-    return (found["username"], found.get("role", "viewer")) if named else None
+# ---- the rest --------------------------------------------------------------------------------
 
 
 def _retention(faults: Faults, node: Node, key: str) -> tuple[tuple[str, int], ...]:
@@ -267,13 +225,20 @@ def _limits(faults: Faults, node: Node, key: str) -> Limits:
     return Limits(**mapping(faults, node, key, fields, ("anomaly_series",)))
 
 
+def _later_on(faults: Faults, node: Node, key: str) -> None:
+    """Leave a section to `_dependent`."""
+
+
 _ROOT: dict[str, Reader] = {
     "data": path,
     "sources": sources,
     "time": _time,
-    "models": listed(_model, lambda model: str(model.id), "id"),
-    "users": listed(_user, lambda user: str(user[0]), "username"),
+    "models": models,
+    "metrics": _later_on,
+    "alert_rules": _later_on,
+    "users": users,
+    "notifications": _later_on,
     "retention": _retention,
     "limits": _limits,
 }
-_ROOT_LATER = ("metrics", "alert_rules", "anomaly_jobs", "notifications")
+_ROOT_LATER = ("anomaly_jobs",)

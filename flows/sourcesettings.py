@@ -12,7 +12,7 @@ from engine.mapping import path_steps
 from flows.yamlnodes import Faults, Node, scalar
 from flows.yamlreaders import Reader, entries, flag, listed, mapping, required, text, value_at
 
-__all__ = ["followed", "source_told", "sources"]
+__all__ = ["file_patterns", "followed", "source_told", "sources"]
 
 _SCHEME = re.compile(r"([a-z][a-z0-9+.-]*)://")
 
@@ -21,7 +21,7 @@ def _source(faults: Faults, node: Node, key: str) -> SourceSettings | None:
     fields: dict[str, Reader] = {
         "name": text,
         "stdin": flag,
-        "files": _files,
+        "files": file_patterns,
         "follow": flag,
         "mapping": _mapping,
     }
@@ -58,7 +58,8 @@ def sources(faults: Faults, node: Node, key: str) -> tuple[SourceSettings, ...] 
     return found
 
 
-def _files(faults: Faults, node: Node, key: str) -> tuple[str, ...] | None:
+def file_patterns(faults: Faults, node: Node, key: str) -> tuple[str, ...] | None:
+    """Read one path or pattern, or a list of them."""
     nodes = node.value if isinstance(node, yaml.SequenceNode) else [node]
     rule = "a path or pattern, or a list of these"
     if not nodes:

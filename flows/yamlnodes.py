@@ -2,7 +2,7 @@
 
 Plain words mean what YAML 1.2 says: `no`, `on`, `12:30` and `010` are not truth, time or octal.
 Left out on purpose, and refused: aliases and anchors (ten lines of them can unfold to gigabytes),
-tags, several documents, more than 1 MiB, more than `DEPTH_MAX` levels.
+tags, several documents, more than `BYTES_MAX`, more than `DEPTH_MAX` levels.
 """
 
 import json
@@ -16,10 +16,10 @@ import yaml
 
 from engine.errors import ConfigurationError
 
-__all__ = ["BYTES_MAX", "DEPTH_MAX", "Faults", "Node", "compose", "scalar", "shown"]
+__all__ = ["BYTES_MAX", "DEPTH_MAX", "Faults", "Node", "compose", "quoted", "scalar", "shown"]
 
-DEPTH_MAX = 20
-BYTES_MAX = 1 << 20
+DEPTH_MAX = 40  # a function in a function in a query adds three levels
+BYTES_MAX = 8 << 20  # 10,000 rules with names take about one and a half MiB
 
 _FAULTS_MAX = 100
 _QUOTES = ("'", '"', "|", ">")
@@ -47,6 +47,10 @@ class Faults:
     def at(self, line: int, text: str) -> None:
         """Tell a fault in a line, counted from 1."""
         self._found.append((line, text))
+
+    def count(self) -> int:
+        """Give how many have been told."""
+        return len(self._found)
 
     def raise_any(self) -> None:
         """Raise ConfigurationError with one line a fault, when there is one."""
@@ -162,7 +166,19 @@ def shown(node: Node) -> str:
     if isinstance(node, yaml.SequenceNode):
         return f"a list of {len(node.value)}"
     value = scalar(node)
-    words = str(node.value) if isinstance(value, Decimal) else json.dumps(value, ensure_ascii=False)
+    return _cut(str(node.value)) if isinstance(value, Decimal) else _json(value)
+
+
+def quoted(name: str) -> str:
+    """Give text as a fault quotes it: in one line, cut at 80 characters."""
+    return _json(name)
+
+
+def _json(value: object) -> str:
+    return _cut(json.dumps(value, ensure_ascii=False))
+
+
+def _cut(words: str) -> str:
     return words if len(words) <= 80 else words[:79] + "…"
 
 

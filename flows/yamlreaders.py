@@ -4,24 +4,33 @@ A reader takes (faults, node, key) and gives the value, or None after telling th
 the dotted place of the value in the file.
 """
 
+import math
 import re
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from decimal import Decimal
 from typing import Any
 
 import yaml
 
-from flows.yamlnodes import Faults, Node, scalar, shown
+from flows.yamlnodes import Faults, Node, quoted, scalar, shown
 
 __all__ = [
     "Reader",
+    "all_required",
     "choice",
     "class_text",
     "duration_us",
+    "each",
     "entries",
+    "finite",
     "flag",
+    "has_key",
+    "json_value",
+    "line_text",
     "listed",
     "mapping",
+    "minutes_us",
+    "nearest",
     "number",
     "path",
     "required",
@@ -35,6 +44,7 @@ Reader = Callable[[Faults, Node, str], Any]
 _UNITS_US = {"ms": 1_000, "s": 10**6, "m": 60 * 10**6, "h": 3_600 * 10**6, "d": 86_400 * 10**6}
 _DURATION = re.compile(r"(\d{1,12}(?:\.\d{1,6})?)(ms|s|m|h|d)")
 _INTEGER = re.compile(r"[-+]?\d+")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 
 def text(faults: Faults, node: Node, key: str) -> str | None:
@@ -55,6 +65,15 @@ def _text(faults: Faults, node: Node, key: str, most: int) -> str | None:
         return value
     faults.must(node, key, f"text of 1 to {most:,} characters")
     return None
+
+
+def line_text(faults: Faults, node: Node, key: str) -> str | None:
+    """Read text as `text` does, but of one line: without control characters."""
+    value = _text(faults, node, key, 256)
+    if value is not None and _CONTROL.search(value):
+        faults.must(node, key, "text without control characters")
+        return None
+    return value
 
 
 def class_text(faults: Faults, node: Node, key: str) -> str | None:
@@ -106,6 +125,28 @@ def number(low: float, high: float) -> Reader:
     return read
 
 
+def finite(faults: Faults, node: Node, key: str) -> float | None:
+    """Read any number that a float64 holds."""
+    value = scalar(node) if isinstance(node, yaml.ScalarNode) else None
+    if isinstance(value, Decimal) and math.isfinite(float(value)):
+        return float(value)
+    faults.must(node, key, "a finite number")
+    return None
+
+
+def minutes_us(rule: str, most: int, *, above: bool = False) -> Reader:
+    """Read minutes, whole or not, from 0 (or `above` it) to `most`, in µs."""
+
+    def read(faults: Faults, node: Node, key: str) -> int | None:
+        value = scalar(node) if isinstance(node, yaml.ScalarNode) else None
+        if isinstance(value, Decimal) and 0 <= value <= most and (value > 0 or not above):
+            return round(value * 60 * 10**6)
+        faults.must(node, key, rule)
+        return None
+
+    return read
+
+
 def whole(low: int, high: int) -> Reader:
     """Read a whole number from `low` to `high`, both allowed."""
 
@@ -151,16 +192,24 @@ def mapping(
         if name in later:
             faults.say(value, f"`{where}` is not supported by this version")
         elif name not in fields:
-            import difflib  # noqa: PLC0415 - slow to load, and only a mistake needs it
-
-            near = difflib.get_close_matches(name, list(fields), 1)
-            hint = f'; did you mean "{near[0]}"?' if near else f": the keys are {', '.join(fields)}"
+            near = nearest(name, fields)
+            hint = near or f": the keys are {', '.join(fields)}"
             faults.say(value, f"`{where}` is not a known key{hint}")
         else:
             read = fields[name](faults, value, where)
             if read is not None:
                 values[name] = read
     return values
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Give the question after a name that was meant, such as ``; did you mean "age"?``, or ""."""
+    import difflib  # noqa: PLC0415 - slow to load, and only a mistake needs it
+
+    names = list(known)
+    near = [each for each in names if each.casefold() == name.casefold()]
+    near += difflib.get_close_matches(name, names, 1)
+    return f"; did you mean {quoted(near[0])}?" if near else ""
 
 
 def entries(faults: Faults, node: Node, key: str) -> list[tuple[str, str, Node]]:
@@ -185,38 +234,73 @@ def entries(faults: Faults, node: Node, key: str) -> list[tuple[str, str, Node]]
     return list(found.values())
 
 
+def each(
+    faults: Faults, node: Node, key: str, read_one: Reader
+) -> list[tuple[str, yaml.Node, Any]]:
+    """List place (``users[0]``), node and value of a list's entries that could be read."""
+    if not isinstance(node, yaml.SequenceNode):
+        faults.must(node, key, "a list")
+        return []
+    places = [(f"{key}[{number}]", entry) for number, entry in enumerate(node.value)]
+    read = [(place, entry, read_one(faults, entry, place)) for place, entry in places]
+    return [(place, entry, value) for place, entry, value in read if value is not None]
+
+
 def listed(
     read_one: Callable[[Faults, Node, str], Any], name_of: Callable[[Any], str], what: str
 ) -> Reader:
     """Read a list whose entries have names, each of them once."""
 
-    def read(faults: Faults, node: Node, key: str) -> tuple[Any, ...] | None:
-        if not isinstance(node, yaml.SequenceNode):
-            faults.must(node, key, "a list")
-            return None
+    def read(faults: Faults, node: Node, key: str) -> tuple[Any, ...]:
         found: dict[str, Any] = {}
-        for place, entry in enumerate(node.value):
-            value = read_one(faults, entry, f"{key}[{place}]")
-            if value is None:
-                continue
+        for place, entry, value in each(faults, node, key, read_one):
             name = name_of(value)
             if name in found:
-                faults.say(entry, f'{key}[{place}].{what} must be there once, got "{name}" again')
+                faults.say(entry, f"{place}.{what} must be there once, got {quoted(name)} again")
             found[name] = value
         return tuple(found.values())
 
     return read
 
 
+def json_value(faults: Faults, node: Node, key: str) -> Any:
+    """Read any value as JSON has it: mapping, list, text, number, true, false or null.
+
+    A number written with a point or an exponent is a float, else an int; None after a fault, too.
+    """
+    if isinstance(node, yaml.MappingNode):
+        found = entries(faults, node, key)
+        return {name: json_value(faults, value, where) for name, where, value in found}
+    if isinstance(node, yaml.SequenceNode):
+        return [json_value(faults, one, f"{key}[{n}]") for n, one in enumerate(node.value)]
+    value = scalar(node)
+    if not isinstance(value, Decimal):
+        return value
+    if not math.isfinite(float(value)):
+        faults.must(node, key, "a finite number")
+        return None
+    return int(value) if _INTEGER.fullmatch(node.value) else float(value)
+
+
 def required(faults: Faults, node: Node, key: str, name: str, found: dict[str, Any]) -> bool:
     """Say whether a key was read; tell a fault when it is not there at all."""
     if name in found:
         return True
-    if isinstance(node, yaml.MappingNode) and name not in {
-        n for n, _, _ in entries(Faults(""), node, "")
-    }:
+    if isinstance(node, yaml.MappingNode) and not has_key(node, name):
         faults.say(node, f"{key}.{name} must be given, got nothing")
     return False
+
+
+def all_required(
+    faults: Faults, node: Node, key: str, names: Iterable[str], found: dict[str, Any]
+) -> bool:
+    """Say whether all of these keys were read; tell a fault for each that is not there at all."""
+    return not [name for name in names if not required(faults, node, key, name, found)]
+
+
+def has_key(node: Node, name: str) -> bool:
+    """Tell whether a node is a mapping with this key, whatever its value."""
+    return isinstance(node, yaml.MappingNode) and any(key.value == name for key, _ in node.value)
 
 
 def value_at(node: Node, *steps: str | int) -> Node:

@@ -27,6 +27,9 @@ def run(decoder, lines, cuts, configuration=None):
     monitor = Monitor(
         connection, configuration or Settings(administrators=("root",)), 60, canonical
     )
+    connection.execute("BEGIN")
+    monitor.watch()
+    connection.execute("COMMIT")
     at = position = 0
     while at < len(lines):
         count = next(cuts)

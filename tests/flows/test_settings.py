@@ -4,7 +4,14 @@
 
 import pytest
 
-from engine.config import Limits, ModelSettings, Settings, SourceSettings, TimeSettings
+from engine.config import (
+    Limits,
+    ModelSettings,
+    Settings,
+    SourceSettings,
+    TimeSettings,
+    UserSettings,
+)
 from engine.errors import ConfigurationError
 from flows.settings import Overrides, load, summary
 
@@ -17,7 +24,7 @@ sources:
     mapping: {timestamp: '$."@timestamp"', prediction: "$.arcanna.result_label", model_id: 7, a: true}
   - {name: more, files: [a.ndjson, b.ndjson]}
   - {name: piped, stdin: true}
-time: {allowed_lateness: 500ms, idle_timeout: 1.5m, max_future: null, label_horizon: 30d, lookback: 5m, step: 30}
+time: {allowed_lateness: 500ms, idle_timeout: 1.5m, max_future: null, label_horizon: 30d, lookback: 5m, step: 30, drift_lookback: 7d, subsequent_alert_wait_time: 1.5}
 models:
   - id: triage
     job: soc
@@ -27,7 +34,11 @@ models:
     threshold: 0.25
     lookback: 1h
     step: 60
-  - id: 007
+    drift_lookback: 1h
+    drift_alerts: false
+    reference: {files: [a.ndjson, "b/*.gz"]}
+    kind: batch
+  - {id: 007, kind: streaming, reference: {files: one.ndjson}}
 users:
   - {username: ana, role: administrator}
   - {username: bo, role: editor}
@@ -68,7 +79,9 @@ def test_golden_everything_declared(tmp_path):
             SourceSettings("more", files=("a.ndjson", "b.ndjson")),
             SourceSettings("piped", stdin=True),
         ),
-        time=TimeSettings(500_000, 90_000_000, None, 30 * 86_400_000_000, 300, 30),
+        time=TimeSettings(
+            500_000, 90_000_000, None, 30 * 86_400_000_000, 300, 30, 7 * 86_400, 90_000_000
+        ),
         models=(
             ModelSettings(
                 "triage",
@@ -79,10 +92,19 @@ def test_golden_everything_declared(tmp_path):
                 0.25,
                 3600,
                 60,
+                3600,
+                drift_alerts=False,
+                reference=("a.ndjson", "b/*.gz"),
+                kind="batch",
             ),
-            ModelSettings("007"),
+            ModelSettings("007", reference=("one.ndjson",)),
         ),
         administrators=("ana",),
+        users=(
+            UserSettings("ana", role="administrator"),
+            UserSettings("bo", role="editor"),
+            UserSettings("cy"),
+        ),
         retention_us=(("events", 90 * 86_400_000_000), ("rejects", 3_600_000_000)),
         limits=Limits(10, 20, 30, 4096),
     )
@@ -109,19 +131,21 @@ models:
   - id: m
     threshold: high
     treshold: 0.5
-alert_rules: []
+anomaly_jobs: []
 limits: {models: 0}
 """
     assert faults(tmp_path, content) == [
         '5: models[0].threshold must be a number from 0 to 1, got "high"',
         '6: `models[0].treshold` is not a known key; did you mean "threshold"?',
-        "7: `alert_rules` is not supported by this version",
+        "7: `anomaly_jobs` is not supported by this version",
         "8: limits.models must be a whole number from 1 to 10000000, got 0",
     ]
 
 
 DURATION = 'must be a duration such as "10s", "5m", "1h" or "30d"'
 WINDOW = 'must be whole seconds from 1 to 7 d, such as 300 or "5m"'
+DRIFT_WINDOW = 'must be whole seconds from 10 to 100 d, such as 3600 or "1d"'
+FILES = "must be a path or pattern, or a list of these"
 
 
 @pytest.mark.parametrize(
@@ -136,29 +160,20 @@ WINDOW = 'must be whole seconds from 1 to 7 d, such as 300 or "5m"'
         ("data: x\ndata: y", "2: `data` must be there once: it is in line 1 already"),
         ("data: x\n---\ndata: y", "2: must be one document, got a second one"),
         ("data: &a x", "1: must repeat its values, got the alias or anchor `a`"),
-        ("[" * 60, "1: must have at most 20 levels, got more"),
+        ("[" * 60, "1: must have at most 40 levels, got more"),
         (b"data: x\n# \xff", "2: must be UTF-8, got the byte 0xff"),
         (b"data: x\n\x00", "2: must be printable text, got the character U+0000"),
-        ("data: x\n" + "#" * (1 << 20), "1: must be at most 1048576 bytes, got more"),
+        ("data: x\n" + "#" * (8 << 20), "1: must be at most 8388608 bytes, got more"),
         ("data: !!python/name:os.system x", None),
         ("data: [1, 2", None),
         ("? [a]\n: 1", None),
         # sections of later versions
-        ("metrics: []", "1: `metrics` is not supported by this version"),
         ("anomaly_jobs: []", "1: `anomaly_jobs` is not supported by this version"),
-        ("notifications: {}", "1: `notifications` is not supported by this version"),
         ("limits: {anomaly_series: 1}", "1: `limits.anomaly_series` is not supported by this version"),
         ("sources: [{name: a, kafka: {}}]", "1: `sources[0].kafka` is not supported by this version"),
-        ("models: [{id: a, kind: batch}]", "1: `models[0].kind` is not supported by this version"),
-        ("models: [{id: a, reference: {}}]", "1: `models[0].reference` is not supported by this version"),
         (
             "models: [{id: a, minutes_per_event: 1}]",
             "1: `models[0].minutes_per_event` is not supported by this version",
-        ),
-        ("users: [{username: a, email: b}]", "1: `users[0].email` is not supported by this version"),
-        (
-            "users: [{username: a, api_key_env: b}]",
-            "1: `users[0].api_key_env` is not supported by this version",
         ),
         # data and sources
         ('data: ""', '1: data must be text of 1 to 4,096 characters, got ""'),
@@ -219,6 +234,13 @@ WINDOW = 'must be whole seconds from 1 to 7 d, such as 300 or "5m"'
         ("time: {lookback: 0}", f"1: time.lookback {WINDOW}, got 0"),
         ("time: {lookback: 1500ms}", f'1: time.lookback {WINDOW}, got "1500ms"'),
         ("time: {step: 8d}", f'1: time.step {WINDOW}, got "8d"'),
+        ("time: {drift_lookback: 9s}", f'1: time.drift_lookback {DRIFT_WINDOW}, got "9s"'),
+        ("time: {drift_lookback: 101d}", f'1: time.drift_lookback {DRIFT_WINDOW}, got "101d"'),
+        ("time: {drift_lookback: 10.5}", f"1: time.drift_lookback {DRIFT_WINDOW}, got 10.5"),
+        (
+            "time: {subsequent_alert_wait_time: 1d}",
+            '1: time.subsequent_alert_wait_time must be minutes, a number from 0, such as 60, got "1d"',
+        ),
         ("time:", "1: time must be a mapping of keys to values, got null"),
         ("time: {steps: 1}", '1: `time.steps` is not a known key; did you mean "step"?'),
         # models
@@ -237,6 +259,12 @@ WINDOW = 'must be whole seconds from 1 to 7 d, such as 300 or "5m"'
             "models: [{id: a, classes: [b, c], positive: d}]",
             '1: models[0].positive must be one of the classes b, c, got "d"',
         ),
+        ("models: [{id: a, kind: weekly}]", '1: models[0].kind must be one of streaming, batch, got "weekly"'),
+        ("models: [{id: a, drift_alerts: 0}]", "1: models[0].drift_alerts must be true or false, got 0"),
+        ("models: [{id: a, drift_lookback: 0}]", f"1: models[0].drift_lookback {DRIFT_WINDOW}, got 0"),
+        ("models: [{id: a, reference: x}]", '1: models[0].reference must be a mapping of keys to values, got "x"'),
+        ("models: [{id: a, reference: {}}]", "1: models[0].reference.files must be given, got nothing"),
+        ("models: [{id: a, reference: {files: 1}}]", f"1: models[0].reference.files {FILES}, got 1"),
         ("models:\n- {id: a}\n- {id: a}", '3: models[1].id must be there once, got "a" again'),
         ("models: [{id: a}, {id: b}]\nlimits: {models: 1}", "1: models must be at most limits.models=1, got 2"),
         (

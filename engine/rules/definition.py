@@ -1,0 +1,223 @@
+"""Alert rules as they are followed: the metric they watch, their windows, their ids and versions.
+
+The definition of a rule is what decides its alerts. A changed definition is a new version: it
+starts anew, with its past lookback complete. A rule keeps its id as long as its model and its name.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from math import gcd
+from uuid import UUID, uuid3
+
+from engine.config import ModelSettings, RuleSettings, Settings
+from engine.errors import QueryError
+from engine.metrics import METRIC_NAMESPACE, metric_id
+from engine.query.check import default_query, metric_type, truths_of
+from engine.query.drift_parse import parse_drift
+from engine.query.names import ModelNames
+from engine.query.parse import parse
+from engine.query.tree import DriftQuery, Query
+from engine.rule_names import rule_name
+
+__all__ = ["Metric", "Rule", "alert_id", "metric_of", "names_of", "rules_of"]
+
+_PUBLIC_PANE_S = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """A metric of a model: `query` is the JSON that stands for it."""
+
+    metric_id: UUID
+    model_id: str
+    name: str
+    type: str
+    query: str
+    endpoint: str
+    tree: Query | DriftQuery
+    is_default: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """An alert rule with everything found out that it leaves open.
+
+    Attributes
+    ----------
+    lookback_s, step_s : int
+        The window, and from one evaluation to the next.
+    time_basis : str
+    definition : str
+        What decides its alerts, as JSON.
+    """
+
+    rule_id: UUID
+    model_id: str
+    metric: Metric
+    name: str
+    lookback_s: int
+    step_s: int
+    time_basis: str
+    settings: RuleSettings
+    is_default: bool
+    definition: str
+
+
+def names_of(model: ModelSettings) -> ModelNames:
+    """Give what a query may name of a model before anything has arrived of it."""
+    return ModelNames(
+        model.id,
+        classes=model.classes,
+        positive=model.positive,
+        positive_property=model.positive_property,
+        threshold=model.threshold,
+        complete=False,
+    )
+
+
+def metric_of(settings: Settings, model: ModelSettings, named: str) -> Metric:
+    """Give a metric by its name or its id.
+
+    Raises
+    ------
+    QueryError
+        There is no such metric, or its query is off.
+    """
+    for each in settings.metrics:
+        own = metric_id(each.model, each.name)
+        if each.model == model.id and named in {each.name, str(own)}:
+            return _parsed(model, each.name, json.loads(each.query), each.endpoint, default=False)
+    query, endpoint = default_query(named)
+    return _parsed(model, named, query, endpoint, default=True)
+
+
+def _parsed(
+    model: ModelSettings, name: str, query: object, endpoint: str, *, default: bool
+) -> Metric:
+    drift = endpoint == "data_drift"
+    names = names_of(model)
+    tree = parse_drift(query, names) if drift else parse(query, names)
+    return Metric(
+        metric_id(model.id, name),
+        model.id,
+        name,
+        metric_type(tree),
+        json.dumps(query, sort_keys=True, ensure_ascii=False),
+        endpoint,
+        tree,
+        default,
+    )
+
+
+def rules_of(settings: Settings) -> list[Rule]:
+    """Give the rules that the settings declare, in their order."""
+    models = {model.id: model for model in settings.models}
+    taken: dict[str, set[str]] = {}
+    found = []
+    for each in settings.alert_rules:
+        if each.name is not None:
+            taken.setdefault(each.model, set()).add(each.name)
+    for each in settings.alert_rules:
+        model = models.get(each.model, ModelSettings(id=each.model))
+        name = each.name
+        if name is None:
+            names = taken.setdefault(each.model, set())
+            name = rule_name(each.metric, each.bound, names)
+            names.add(name)
+        found.append(rule_of(settings, model, each, name))
+    return found
+
+
+def rule_of(
+    settings: Settings,
+    model: ModelSettings,
+    each: RuleSettings,
+    name: str,
+    *,
+    is_default: bool = False,
+) -> Rule:
+    """Complete one rule.
+
+    Raises
+    ------
+    QueryError
+        Its metric is unknown, or cannot be watched.
+    """
+    metric = metric_of(settings, model, each.metric)
+    drift = isinstance(metric.tree, DriftQuery)
+    lookback_s = each.lookback_s
+    if lookback_s is None and drift:
+        lookback_s = model.drift_lookback_s or settings.time.drift_lookback_s
+    elif lookback_s is None:
+        lookback_s = model.lookback_s or settings.time.lookback_s
+    performance = metric.type == "model_performance_metric"
+    basis = each.time_basis or ("label" if performance else "event")
+    if drift and each.time_basis is None and truths_of(metric.tree):
+        basis = "label"
+    rule = Rule(
+        uuid3(METRIC_NAMESPACE, f"rule\0{model.id}\0{name}"),
+        model.id,
+        metric,
+        name,
+        lookback_s,
+        _drift_step(lookback_s) if drift else gcd(_PUBLIC_PANE_S, lookback_s),
+        basis,
+        each,
+        is_default,
+        "",
+    )
+    return _defined(rule, model)
+
+
+def _defined(rule: Rule, model: ModelSettings) -> Rule:
+    facts: Mapping[str, object] = {
+        **{k: v for k, v in asdict(rule.settings).items() if k not in {"metric", "name", "model"}},
+        "metric": str(rule.metric.metric_id),
+        "query": rule.metric.query,
+        "lookback_s": rule.lookback_s,
+        "time_basis": rule.time_basis,
+        "model": [model.classes, model.positive, model.positive_property, model.threshold],
+    }
+    definition = json.dumps(facts, sort_keys=True, ensure_ascii=False)
+    return Rule(
+        rule.rule_id,
+        rule.model_id,
+        rule.metric,
+        rule.name,
+        rule.lookback_s,
+        rule.step_s,
+        rule.time_basis,
+        rule.settings,
+        rule.is_default,
+        definition,
+    )
+
+
+def _drift_step(lookback_s: int) -> int:
+    """Give the largest divisor of the lookback that is not above a tenth of it."""
+    most = max(1, lookback_s // 10)
+    return next(step for step in range(most, 0, -1) if lookback_s % step == 0)
+
+
+def alert_id(rule_id: UUID, version: int, group: str | None, time_s: int) -> UUID:
+    """Give the id of the alert of a rule, and group, at a boundary: the same for ever."""
+    told = f"alert\0{rule_id}\0{version}\0{time_s}" + ("" if group is None else f"\0{group}")
+    return uuid3(METRIC_NAMESPACE, told)
+
+
+def unsupported(rule: Rule, model: ModelSettings) -> None:
+    """Refuse what cannot be watched exactly.
+
+    Raises
+    ------
+    QueryError
+        The rule needs to know the positive class beforehand.
+    """
+    binary = {"auc", "logLoss", "brierScore", "calibrationError"}
+    if rule.metric.name in binary and model.positive is None and len(model.classes) != 2:
+        msg = (
+            f"`metric` {rule.metric.name} must be of a model that declares `positive` or two"
+            f" `classes`, got model {model.id} without"
+        )
+        raise QueryError(msg)

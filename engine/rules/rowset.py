@@ -1,0 +1,339 @@
+"""The rows that rules are counted from: of a block, of touched events, of the store; all alike.
+
+A row is a prediction with the label that holds, weighted +1 or -1, with the watermark after the
+line that brought it (`arrival_us`). The columns are those that the plans in use have asked for,
+under the names that `RowColumns` gives: ``n:features.age`` is the number, ``t:city`` the text, and
+``at:labels.x`` the time at which a named truth came. Relations are registered as ``w_rows``.
+"""
+
+import re
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import duckdb
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from engine.batch import Batch
+from engine.panes import quoted, text
+from engine.query.columns import IDENTIFIERS, TIMES, StoredColumns
+from engine.query.names import ModelNames
+from engine.query.plan import ROW_COLUMNS
+
+__all__ = ["RowColumns", "Rowset"]
+
+_REGULAR = re.compile(r"\br\.(" + "|".join(ROW_COLUMNS) + r")\b")
+_LABEL = ("label", "label_number", "label_time")
+_OWN = {"prediction", "label", "score", *TIMES, *IDENTIFIERS}
+
+
+class RowColumns:
+    """Gives the columns of ``w_rows`` as SQL over ``r``, and remembers which were asked for.
+
+    Attributes
+    ----------
+    numbers, texts : dict of str to None
+        Property names, in the order of asking.
+    regular : set of str
+        Columns of `ROW_COLUMNS`.
+    """
+
+    def __init__(self) -> None:
+        self.numbers: dict[str, None] = {}
+        self.texts: dict[str, None] = {}
+        self.regular: set[str] = {"event_time"}
+        self._stored = StoredColumns(ModelNames(""))
+
+    def number(self, name: str) -> str:
+        """Give the value if it is a number, else NULL."""
+        if name in _OWN:
+            return self._noted(self._stored.number(name))
+        self.numbers[name] = None
+        return "r." + quoted("n:" + name)
+
+    def text(self, name: str) -> str:
+        """Give the value as text."""
+        if name in _OWN:
+            return self._noted(self._stored.text(name))
+        self.texts[name] = None
+        return "r." + quoted("t:" + name)
+
+    def time(self, name: str) -> str:
+        """Give a time of the row."""
+        return self._noted(self._stored.time(name))
+
+    def moment(self, truths: Iterable[str], *, label_basis: bool) -> str:
+        """Give the time at which a row counts, in one of the two bases."""
+        times = ["r.event_time"]
+        if label_basis:
+            for truth in truths or ("label",):
+                if truth == "label":
+                    times.append("r.label_time")
+                else:
+                    self.texts["labels." + truth] = None
+                    times.append("r." + quoted("at:labels." + truth))
+        sql = times[0] if len(times) == 1 else f"greatest({', '.join(times)})"
+        return self._noted(sql)
+
+    def present(self, truths: Iterable[str]) -> str:
+        """Give the condition that a row has these truths."""
+        have = [
+            "r.label IS NOT NULL"
+            if truth == "label"
+            else f"{self.text('labels.' + truth)} IS NOT NULL"
+            for truth in truths
+        ]
+        return self._noted(" AND ".join(have) or "true")
+
+    def note(self, sql: str) -> None:
+        """Remember the regular columns that a statement over ``r`` reads."""
+        self.regular.update(_REGULAR.findall(sql))
+
+    def _noted(self, sql: str) -> str:
+        self.note(sql)
+        return sql
+
+
+class Rowset:
+    """Makes the rows on one cursor.
+
+    Parameters
+    ----------
+    cursor : duckdb.DuckDBPyConnection
+    columns : RowColumns
+        What the rows must have; may grow between two calls.
+    """
+
+    def __init__(self, cursor: duckdb.DuckDBPyConnection, columns: RowColumns) -> None:
+        self._cursor = cursor
+        self._columns = columns
+        self._raw = StoredColumns(ModelNames(""))
+
+    # ---- the fresh rows of a block ----------------------------------------------------------
+
+    def of_block(
+        self,
+        batch: Batch,
+        rows: pa.Table,
+        chosen: npt.NDArray[np.bool_],
+        model_no: npt.NDArray[np.int64],
+        arrival_us: npt.NDArray[np.int64],
+    ) -> pa.Table:
+        """Give rows of a block as they stand in their lines.
+
+        Parameters
+        ----------
+        batch : Batch
+        rows : pyarrow.Table
+            Its predictions with the columns of events_log.
+        chosen : bool, shape (predictions,)
+        model_no, arrival_us : int64, shape (predictions,)
+            Number of the model among the watched ones; the watermark after the line.
+        """
+        whole = bool(chosen.all())
+        ordinals = rows["ordinal"].to_numpy()
+        if not whole:
+            rows = rows.filter(pa.array(chosen))
+            model_no, arrival_us = model_no[chosen], arrival_us[chosen]
+        wide, beside = set(batch.properties), set(batch.sparse["property"].unique().to_pylist())
+        made: dict[str, object] = {
+            "weight": pa.repeat(pa.scalar(1, pa.int64()), len(rows)),
+            "seq": rows["seq"],
+            "arrival_us": pa.array(arrival_us),
+            "changed": pa.repeat(pa.scalar(True), len(rows)),  # noqa: FBT003 - a value
+            "model_no": pa.array(model_no),
+        }
+        for name in self._columns.regular:
+            made[name] = _label_time(rows) if name == "label_time" else rows[name]
+        for name in self._columns.numbers:
+            if name in wide and name not in beside:
+                made["n:" + name] = rows[name]
+            elif name in beside:
+                column = rows[name] if name in wide else None
+                made["n:" + name] = _filled(batch, name, ordinals, chosen, column)
+            elif not name.startswith("?."):
+                made["n:" + name] = pa.nulls(len(rows), pa.float64())
+        self._extract(made, rows)
+        return pa.table(made)
+
+    def _extract(self, made: dict[str, object], rows: pa.Table) -> None:
+        """Add the columns that only the JSON of the line has."""
+        wanted = [
+            f"{self._raw.number(name)} AS {quoted('n:' + name)}"
+            for name in self._columns.numbers
+            if "n:" + name not in made
+        ]
+        for name in self._columns.texts:
+            sql = self._raw.text(name)
+            wanted.append(f"{sql} AS {quoted('t:' + name)}")
+            if name.startswith("labels."):
+                wanted.append(
+                    f"CASE WHEN {sql} IS NOT NULL THEN r.event_time END AS {quoted('at:' + name)}"
+                )
+        if not wanted:
+            return
+        source = rows.select(["raw", "event_time"])
+        self._cursor.register("b_raw", source)
+        found = self._cursor.sql(f"SELECT {', '.join(wanted)} FROM b_raw r").to_arrow_table()
+        self._cursor.unregister("b_raw")
+        for name in found.column_names:
+            made[name] = found[name]
+
+    # ---- touched events ---------------------------------------------------------------------
+
+    def of_states(self, model_no: str) -> pa.Table:
+        """Give the weighted rows of `s_pairs` (`engine.rules.steps`).
+
+        Parameters
+        ----------
+        model_no : str
+            SQL over ``e.model_id`` for the number of the model; NULL: not watched.
+        """
+        events = (
+            "SELECT e.* FROM (SELECT * FROM b_predictions WHERE NOT fresh) e"
+            " SEMI JOIN s_pairs p ON p.event_seq = e.seq"
+        )
+        columns = ", ".join(("seq", *(c for c in ROW_COLUMNS if c not in _LABEL)))
+        own = "e.label AS own_label, e.label_number AS own_label_number"
+        stored = (
+            f"SELECT {columns}, label AS own_label, label_number AS own_label_number"
+            " FROM events_log SEMI JOIN (SELECT event_seq AS seq FROM s_pairs) USING (seq)"
+            " WHERE seq >= (SELECT min(event_seq) FROM s_pairs)"
+            " AND seq <= (SELECT max(event_seq) FROM s_pairs)"
+        )
+        listed = ", ".join(f"e.{c}" for c in columns.split(", "))
+        self._cursor.execute(
+            "CREATE OR REPLACE TEMP TABLE s_events AS"
+            f" SELECT DISTINCT ON (seq) * FROM (SELECT {listed}, {own} FROM ({events}) e"
+            f" UNION ALL {stored})"
+        )
+        truth = "t.label IS NOT NULL OR t.state IS NOT NULL"
+        label = (
+            f"CASE WHEN {truth} THEN t.label ELSE e.own_label END AS label,"
+            f" CASE WHEN {truth} THEN t.label_number ELSE e.own_label_number END AS label_number,"
+            f" CASE WHEN {truth} THEN t.label_time WHEN e.own_label IS NOT NULL"
+            " THEN e.event_time END AS label_time"
+        )
+        named = [name for name in self._columns.texts if name.startswith("labels.")]
+        named += [
+            name
+            for name in self._columns.numbers
+            if name.startswith("labels.") and name not in named
+        ]
+        joins = "".join(
+            f" LEFT JOIN s_truths x{i} ON x{i}.state = p.state"
+            f" AND x{i}.property = {text(name.removeprefix('labels.'))}"
+            for i, name in enumerate(named)
+        )
+        truths = "".join(f", x{i} AS x{i}" for i in range(len(named)))
+        base = (
+            f"SELECT p.weight, p.event_seq AS seq, p.arrival_us, p.changed, {model_no} AS model_no,"
+            f" e.* EXCLUDE (seq), {label}{truths} FROM s_pairs p"
+            " JOIN s_events e ON e.seq = p.event_seq"
+            f" LEFT JOIN s_truths t ON t.state = p.state AND t.property = ''{joins}"
+        )
+        return self._shaped(base, named)
+
+    # ---- the store --------------------------------------------------------------------------
+
+    def of_store(self, model_no: str, bounds: str, arrival_us: int) -> pa.Table:
+        """Give stored events as they are now.
+
+        Parameters
+        ----------
+        model_no : str
+            As above.
+        bounds : str
+            SQL over the columns ``e`` of events_log and ``label_time``.
+        arrival_us : int
+            The watermark now: all of them came before.
+        """
+        named = list(
+            dict.fromkeys(
+                name
+                for name in (*self._columns.texts, *self._columns.numbers)
+                if name.startswith("labels.")
+            )
+        )
+        valid = "(SELECT * FROM outcomes ANTI JOIN outcomes_retired USING (seq))"
+        joins = "".join(
+            f" LEFT JOIN {valid} x{i} ON x{i}.event_seq = e.seq"
+            f" AND x{i}.property = {text(name.removeprefix('labels.'))}"
+            for i, name in enumerate(named)
+        )
+        truths = "".join(f", x{i} AS x{i}" for i in range(len(named)))
+        label = (
+            "CASE WHEN o.event_seq IS NULL THEN e.label ELSE o.label END AS label,"
+            " CASE WHEN o.event_seq IS NULL THEN e.label_number ELSE o.label_number END"
+            " AS label_number,"
+            " CASE WHEN o.event_seq IS NOT NULL THEN o.label_time"
+            " WHEN e.label IS NOT NULL THEN e.event_time END AS label_time"
+        )
+        base = (
+            "SELECT * FROM (SELECT 1::BIGINT AS weight, e.seq,"
+            f" {arrival_us}::BIGINT AS arrival_us,"
+            f" true AS changed, {model_no} AS model_no,"
+            f" e.* EXCLUDE (seq, label, label_number), {label}{truths}"
+            " FROM (SELECT * FROM events_log ANTI JOIN events_retired USING (seq)) e"
+            f" LEFT JOIN {valid} o ON o.event_seq = e.seq AND o.property = ''{joins}) e"
+            f" WHERE model_no IS NOT NULL AND {bounds} ORDER BY seq"
+        )
+        return self._shaped(base, named)
+
+    def _shaped(self, base: str, named: Sequence[str]) -> pa.Table:
+        """Give the columns of a relation; ``x0``, ``x1``… are the outcomes of named truths."""
+        place = {name: f"r.x{i}" for i, name in enumerate(named)}
+        wanted = [
+            "weight::BIGINT AS weight",
+            "seq",
+            "arrival_us",
+            "changed",
+            "model_no::BIGINT AS model_no",
+        ]
+        wanted += [f"r.{name}" for name in self._columns.regular]
+        for name in self._columns.numbers:
+            sql, outcome = self._raw.number(name), place.get(name)
+            if outcome:
+                known = f"{outcome}.event_seq" if "s_pairs" not in base else f"{outcome}.state"
+                sql = f"CASE WHEN {known} IS NOT NULL THEN {outcome}.label_number ELSE {sql} END"
+            wanted.append(f"{sql} AS {quoted('n:' + name)}")
+        for name in self._columns.texts:
+            sql, outcome = self._raw.text(name), place.get(name)
+            if outcome:
+                known = f"{outcome}.event_seq" if "s_pairs" not in base else f"{outcome}.state"
+                when = (
+                    f"CASE WHEN {known} IS NOT NULL THEN {outcome}.label_time"
+                    f" WHEN {sql} IS NOT NULL THEN r.event_time END"
+                )
+                sql = f"CASE WHEN {known} IS NOT NULL THEN {outcome}.label ELSE {sql} END"
+                wanted.append(f"{when} AS {quoted('at:' + name)}")
+            wanted.append(f"{sql} AS {quoted('t:' + name)}")
+        found: pa.Table = self._cursor.sql(
+            f"SELECT {', '.join(wanted)} FROM ({base}) r WHERE model_no IS NOT NULL"
+        ).to_arrow_table()
+        return found
+
+
+def _label_time(rows: pa.Table) -> object:
+    none = pa.scalar(None, rows["event_time"].type)
+    return pc.if_else(pc.is_valid(rows["label"]), rows["event_time"], none)
+
+
+def _filled(
+    batch: Batch,
+    name: str,
+    ordinals: npt.NDArray[np.int32],
+    chosen: npt.NDArray[np.bool_],
+    column: "pa.ChunkedArray[Any] | None",
+) -> "pa.Array[Any]":
+    """Give a number column of which some values lie beside the wide columns."""
+    values = np.full(batch.lines, np.nan)
+    if column is not None:
+        values[ordinals[chosen]] = column.to_numpy(zero_copy_only=False)
+    beside = batch.sparse.filter(pc.field("property") == name)
+    values[beside["ordinal"].to_numpy()] = beside["value"].to_numpy()
+    picked = values[ordinals[chosen]]
+    column_: pa.Array[Any] = pa.array(picked, mask=np.isnan(picked))
+    return column_

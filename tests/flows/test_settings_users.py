@@ -1,0 +1,185 @@
+"""Users, the mail server and who is told of what: read whole, and every fault told with its place."""
+
+# ruff: noqa: E501 - a case is one line: what the file says, and the fault
+
+import pytest
+
+from engine.config import NotificationSettings, SmtpSettings, UserSettings
+from engine.errors import ConfigurationError
+from flows.settings import load
+
+GOOD = """\
+notifications:
+  smtp:
+    host: mail.example.org
+    port: 587
+    from: bellwether@example.org
+    security: starttls
+    username: bell
+    password_env: SMTP_PASSWORD
+    timeout: 2500ms
+    retry: 1m
+    join: 0
+    ca_file: certificates/ca.pem
+  configurations:
+    - {user: ana, model: triage, type: email, destination: ana+alerts@example.org}
+    - {user: ana, model: not seen yet, type: email, destination: ana+alerts@example.org, enabled: false}
+users:
+  - {username: ana, email: ana+alerts@example.org, role: administrator, api_key_env: BELLWETHER_ANA_KEY}
+  - {username: bo, email: bo@localhost}
+  - {username: cy}
+"""
+
+
+def settings_of(tmp_path, content):
+    path = tmp_path / "config.yaml"
+    path.write_text(content)
+    return load(str(path))
+
+
+def faults(tmp_path, content):
+    with pytest.raises(ConfigurationError) as caught:
+        settings_of(tmp_path, content)
+    return [line.split("config.yaml:", 1)[1] for line in str(caught.value).split("\n")]
+
+
+def test_contract_AR_19_to_25_users_and_notifications_are_read_in_any_order(tmp_path):
+    found = settings_of(tmp_path, GOOD)
+    address = "ana+alerts@example.org"
+    assert found.users == (
+        UserSettings("ana", address, "administrator", "BELLWETHER_ANA_KEY"),
+        UserSettings("bo", "bo@localhost"),
+        UserSettings("cy"),
+    )
+    assert found.administrators == ("ana",)
+    assert found.smtp == SmtpSettings(
+        host="mail.example.org",
+        port=587,
+        sender="bellwether@example.org",
+        security="starttls",
+        username="bell",
+        password_env="SMTP_PASSWORD",
+        timeout_s=2.5,
+        retry_s=60.0,
+        join_s=0.0,
+        ca_file="certificates/ca.pem",
+    )
+    assert found.notifications == (
+        NotificationSettings("ana", "triage", address),
+        NotificationSettings("ana", "not seen yet", address, enabled=False),
+    )
+
+
+def test_golden_little_said_is_enough(tmp_path):
+    content = "notifications: {smtp: {host: 127.0.0.1, port: 2525, from: b@example.org}}"
+    found = settings_of(tmp_path, content)
+    assert found.smtp == SmtpSettings("127.0.0.1", 2525, "b@example.org")
+    assert found.notifications == ()
+    assert settings_of(tmp_path, "notifications: {}").smtp is None
+    assert settings_of(tmp_path, "notifications: {configurations: []}").notifications == ()
+
+
+SMTP = "smtp: {host: h, port: 25, from: b@c"
+ANA = "users: [{username: ana, email: ana@b.c}]\n"
+TOLD = "model: m, type: email, destination: ana@b.c"
+ADDRESS = "must be an e-mail address such as ana@example.org"
+SECRET = (
+    "must be the name of an environment variable, of A to Z, 0 to 9 and _, never the secret itself,"
+    " got something else, not shown here"
+)
+HOST = "must be the name or address of a host, such as mail.example.org"
+SPAN = 'must be a duration such as "500ms", "5s" or "1m", up to 1 d'
+
+
+@pytest.mark.parametrize(
+    ("content", "fault"),
+    [
+        # users
+        ("users: [{username: a, email: b}]", f'1: users[0].email {ADDRESS}, got "b"'),
+        ("users: [{username: a, email: 'A <a@b.c>'}]", f'1: users[0].email {ADDRESS}, got "A <a@b.c>"'),
+        ("users: [{username: a, email: a@b.c@d}]", f'1: users[0].email {ADDRESS}, got "a@b.c@d"'),
+        ("users: [{username: a, email: a..b@c.d}]", f'1: users[0].email {ADDRESS}, got "a..b@c.d"'),
+        ("users: [{username: a, email: 'a@b.c, d@e.f'}]", f'1: users[0].email {ADDRESS}, got "a@b.c, d@e.f"'),
+        ('users: [{username: a, email: "a@b.c\\nBcc: d@e.f"}]', f'1: users[0].email {ADDRESS}, got "a@b.c\\nBcc: d@e.f"'),
+        ('users: [{username: a, email: "a@b.c\\n"}]', f'1: users[0].email {ADDRESS}, got "a@b.c\\n"'),
+        (f"users: [{{username: a, email: {'a' * 65}@b.c}}]", f'1: users[0].email {ADDRESS}, got "{"a" * 65}@b.c"'),
+        ("users: [{username: a, email: a@-b.c}]", f'1: users[0].email {ADDRESS}, got "a@-b.c"'),
+        ("users: [{username: a, email: null}]", f"1: users[0].email {ADDRESS}, got null"),
+        ("users: [{username: a, email: [a@b.c]}]", f"1: users[0].email {ADDRESS}, got a list of 1"),
+        ("users: [{username: a, api_key_env: hunter2}]", f"1: users[0].api_key_env {SECRET}"),
+        ("users: [{username: a, api_key_env: 1KEY}]", f"1: users[0].api_key_env {SECRET}"),
+        ("users: [{username: a, api_key: b}]", '1: `users[0].api_key` is not a known key; did you mean "api_key_env"?'),
+        # the mail server
+        ("notifications: []", "1: notifications must be a mapping of keys to values, got a list of 0"),
+        ("notifications: {smtp: {port: 25, from: a@b.c}}", "1: notifications.smtp.host must be given, got nothing"),
+        ("notifications: {smtp: {host: h, from: a@b.c}}", "1: notifications.smtp.port must be given, got nothing"),
+        ("notifications: {smtp: {host: h, port: 25}}", "1: notifications.smtp.from must be given, got nothing"),
+        ("notifications: {smtp: {host: 'smtp://h', port: 25, from: a@b.c}}", f'1: notifications.smtp.host {HOST}, got "smtp://h"'),
+        ("notifications: {smtp: {host: h, port: 0, from: a@b.c}}", "1: notifications.smtp.port must be a whole number from 1 to 65535, got 0"),
+        ("notifications: {smtp: {host: h, port: 25, from: bellwether}}", f'1: notifications.smtp.from {ADDRESS}, got "bellwether"'),
+        (f"notifications: {{{SMTP}, security: ssl}}}}", '1: notifications.smtp.security must be one of none, starttls, tls, got "ssl"'),
+        (f"notifications: {{{SMTP}, username: u}}}}", "1: notifications.smtp.username must be given together with `password_env`, got nothing there"),
+        (f"notifications: {{{SMTP}, password_env: P}}}}", "1: notifications.smtp.password_env must be given together with `username`, got nothing there"),
+        (f"notifications: {{{SMTP}, username: u, password_env: 'p4ss word'}}}}", f"1: notifications.smtp.password_env {SECRET}"),
+        (f"notifications: {{{SMTP}, password: hunter2}}}}", '1: `notifications.smtp.password` is not a known key; did you mean "password_env"?'),
+        (f"notifications: {{{SMTP}, timeout: 0}}}}", f"1: notifications.smtp.timeout {SPAN}, above 0, got 0"),
+        (f"notifications: {{{SMTP}, retry: -1}}}}", f"1: notifications.smtp.retry {SPAN}, above 0, got -1"),
+        (f"notifications: {{{SMTP}, join: 2d}}}}", f'1: notifications.smtp.join {SPAN}, got "2d"'),
+        (f"notifications: {{{SMTP}, ca_file: x}}}}", '1: notifications.smtp.ca_file must be left out where `security` is none, got "x"'),
+        # who is told
+        (
+            f"{ANA}notifications:\n  configurations:\n  - {{user: ana, {TOLD}}}",
+            "4: notifications.smtp must be given where there are configurations, got nothing",
+        ),
+        (
+            f"{ANA}notifications:\n  {SMTP}}}\n  configurations: [{{user: anna, {TOLD}}}]",
+            '4: notifications.configurations[0].user must be one of `users`, got "anna"; did you mean "ana"?',
+        ),
+        (
+            f"notifications:\n  {SMTP}}}\n  configurations: [{{user: ana, {TOLD}}}]",
+            '3: notifications.configurations[0].user must be one of `users`, got "ana"',
+        ),
+        (
+            f"users: [{{username: ana}}]\nnotifications:\n  {SMTP}}}\n  configurations: [{{user: ana, {TOLD}}}]",
+            '4: notifications.configurations[0].destination must be the address of "ana", who has none, got "ana@b.c"',
+        ),
+        (
+            f"{ANA}notifications:\n  {SMTP}}}\n  configurations: [{{user: ana, model: m, type: email, destination: bo@b.c}}]",
+            '4: notifications.configurations[0].destination must be the address of "ana", ana@b.c, got "bo@b.c"',
+        ),
+        (
+            f"{ANA}notifications:\n  {SMTP}}}\n  configurations: [{{user: ana, model: m, type: sms, destination: ana@b.c}}]",
+            '4: notifications.configurations[0].type must be one of email, got "sms"',
+        ),
+        (
+            f"{ANA}notifications:\n  {SMTP}}}\n  configurations: [{{user: ana, type: email, destination: ana@b.c}}]",
+            "4: notifications.configurations[0].model must be given, got nothing",
+        ),
+        (
+            f"{ANA}notifications:\n  {SMTP}}}\n  configurations:\n  - {{user: ana, {TOLD}}}\n  - {{user: ana, {TOLD}, enabled: false}}",
+            '6: notifications.configurations[1] must be there once for a user and a model, got "ana" and "m" again',
+        ),
+        (
+            f"{ANA}notifications:\n  {SMTP}}}\n  configurations: [{{user: ana, {TOLD}, enabled: on}}]",
+            '4: notifications.configurations[0].enabled must be true or false, got "on"',
+        ),
+    ],
+)  # fmt: skip
+def test_error_each_fault_says_line_key_rule_and_value(tmp_path, content, fault):
+    assert faults(tmp_path, content) == [fault]
+
+
+def test_error_a_wrong_address_is_told_once_and_no_secret_is_ever_shown(tmp_path):
+    content = f"""\
+users:
+- {{username: ana, email: nowhere, api_key_env: s3cret}}
+notifications:
+  {SMTP}, username: u, password_env: s3cret}}
+  configurations: [{{user: ana, model: m, type: email, destination: nowhere}}]
+"""
+    found = faults(tmp_path, content)
+    assert found == [
+        f'2: users[0].email {ADDRESS}, got "nowhere"',
+        f"2: users[0].api_key_env {SECRET}",
+        f"4: notifications.smtp.password_env {SECRET}",
+    ]
