@@ -23,6 +23,7 @@ _KEYS = {
     "value_panes": "model_id, pane_s, property",
     "error_panes": "model_id, time_basis, pane_s",
     "probability_panes": "model_id, time_basis, pane_s",
+    "bin_panes": "binning, version, pane_s, bin",
 }
 
 _ORDERED = "sum({0} ORDER BY block_seq) AS {0}"
@@ -31,6 +32,7 @@ _ORDERED = "sum({0} ORDER BY block_seq) AS {0}"
 _AMOUNTS = {
     "total_panes": "sum(events)::BIGINT AS events, sum(labelled)::BIGINT AS labelled",
     "cell_panes": "sum(count)::BIGINT AS count",
+    "bin_panes": "sum(count)::BIGINT AS count",
     "score_bins": "list(bin ORDER BY bin) AS bins, list(count ORDER BY bin) AS counts",
     "value_panes": f"sum(count)::BIGINT AS count, {_ORDERED.format('sum')},"
     " min(min) AS min, max(max) AS max",

@@ -40,7 +40,7 @@ from engine.drift import MEASURES
 from engine.drift_bins import Bins
 from engine.drift_tests import chi2_test, ks_of_counts
 
-__all__ = ["Calibration"]
+__all__ = ["Calibration", "neighbours"]
 
 Numbers = npt.NDArray[np.float64]
 Counts = npt.NDArray[np.int64]
@@ -131,7 +131,7 @@ class Calibration:
         """
         if sample_size <= 0 or not self.reference.sum():
             return np.inf
-        low, high = _neighbours(sample_size)
+        low, high = neighbours(sample_size)
         # Two alerts are at least a lookback apart: a long one keeps to the budget by itself.
         evaluations = budget_days * _DAY_S / step_s
         chance = min(0.05, 0.5 / evaluations * max(1.0, lookback_s / (budget_days * _DAY_S)))
@@ -246,7 +246,7 @@ def _thinned(codes: npt.NDArray[np.intp]) -> npt.NDArray[np.intp]:
     return np.concatenate([codes[start : start + length] for start in starts])
 
 
-def _neighbours(size: int) -> tuple[int, int]:
+def neighbours(size: int) -> tuple[int, int]:
     """Give the powers of √2, as whole numbers, that `size` lies between; up to 8 itself twice."""
     if size <= 8:
         return size, size

@@ -14,17 +14,17 @@ The contract of their rows:
   is the last one with `window_end` at or before it, and one row with value NULL and sample count 0
   marks the step at which a window became empty. Values that differ by no more than 1e-14 (of
   their size, where that is above 1) are equal: they are sums of shares, and that is rounding.
-- `drift_bins`: every window from a pane's first to the one that it has left, the repeats too, so
-  that there are rows for any window that a rule can have seen. None for the empty ones beyond.
+- `drift_bins`: every window that holds anything, the repeats too, so that there are rows for any
+  window that a rule can have seen, and the first that holds nothing any more.
 - `threshold`: the dynamic one for windows of this size (their ranges are disjoint), else the
   lowest fixed one of a rule in force on the metric, else NULL.
 - Final up to the watermark; interim rows reach to the first multiple of S after the last event.
 - Undefined is NULL, never 0: value and `target_share` of an empty window, value and
   `reference_share` of an empty reference.
 
-Cost: `drift_values`: the panes that hold data, times the bins; `drift_bins`: times L / S more
-where S is longer than a pane. All steps keep model and property, so that a filter on them comes
-first.
+Cost: the panes of the model that hold data, times its bins; `drift_bins` has L / S rows per bin and
+pane more where a pane is as long as a step. All steps keep model and property, so that a filter on
+them comes first, and the panes of other binnings are not read where they lie by themselves.
 """
 
 __all__ = ["DRIFT_VIEWS"]
@@ -38,53 +38,50 @@ join (
 ) as b on b.binning = d.binning
 """
 
-_DRIFT_PANES = """
-select
-    s.model_id, s.property, s.binning, s.version, s.lookback_s, s.step_s, p.pane_s, p.bin,
-    sum(p.count)::bigint as count
-from bin_panes as p
-join _drift_series as s on s.binning = p.binning and s.version = p.version
-group by all having sum(p.count) <> 0
-"""
-
+# What enters and leaves at the ends of windows, by bin. Grouped only after both were told apart:
+# sums straight above the join would be made below it, of all panes of all models. Twice the
+# remainder: floors times before 1970 as well.
 _DRIFT_CHANGES = """
 select
     model_id, property, binning, version, lookback_s, step_s, end_s, bin, sum(count) as count
 from (
     select
-        model_id, property, binning, version, lookback_s, step_s, bin,
-        unnest([@enters@, @leaves@]) as end_s,
-        unnest([count, -count]) as count
-    from _drift_panes
+        s.model_id, s.property, s.binning, s.version, s.lookback_s, s.step_s, p.bin,
+        unnest([
+            p.pane_s + s.step_s - (p.pane_s % s.step_s + s.step_s) % s.step_s,
+            p.pane_s + s.lookback_s + s.step_s
+                - ((p.pane_s + s.lookback_s) % s.step_s + s.step_s) % s.step_s
+        ]) as end_s,
+        unnest([p.count, -p.count]) as count
+    from bin_panes as p
+    join _drift_series as s on s.binning = p.binning and s.version = p.version
 )
 group by all
 """
 
-# The ends of windows from a pane's first one to the one that it has left: @places@ of them.
-_ENDS = """
-select distinct
-    model_id, property, binning, version, lookback_s, step_s, unnest(@places@) as end_s
-from (
-    select distinct model_id, property, binning, version, lookback_s, step_s, pane_s
-    from _drift_panes
+# Counts roll from one end to the next: exact in integers.
+_DRIFT_ENDS = """
+select
+    model_id, property, binning, version, lookback_s, step_s, end_s,
+    lead(end_s) over w as next_end_s,
+    (sum(sum(count)) over (w rows unbounded preceding))::bigint as size
+from _drift_changes
+group by model_id, property, binning, version, lookback_s, step_s, end_s
+window w as (
+    partition by model_id, property, binning, version, lookback_s, step_s order by end_s
 )
 """
 
-# Twice the remainder: floors times before 1970 as well.
-_ENTERS = "pane_s + step_s - (pane_s % step_s + step_s) % step_s"
-_LEAVES = "pane_s + lookback_s + step_s - ((pane_s + lookback_s) % step_s + step_s) % step_s"
-
-# Counts roll from one end to the next: exact in integers.
-_ROLLED = """
+_DRIFT_ROLLED = """
 select
-    e.model_id, e.property, e.binning, e.version, e.lookback_s, e.step_s, e.end_s,
-    b.bin, b.lower, b.upper, b.category, b.reference_count as reference,
-    (coalesce(sum(c.count) over (
+    e.model_id, e.property, e.binning, e.version, e.lookback_s, e.step_s, e.end_s, e.next_end_s,
+    e.size, b.bin, b.lower, b.upper, b.category, b.reference_count as reference,
+    coalesce(sum(c.count) over (
         partition by
             e.model_id, e.property, e.binning, e.version, e.lookback_s, e.step_s, b.bin
         order by e.end_s rows unbounded preceding
-    ), 0))::bigint as target
-from (@ends@) as e
+    ), 0)::bigint as target
+from _drift_ends as e
 join bin_edges as b on b.binning = e.binning and b.version = e.version
 left join _drift_changes as c
     on c.model_id = e.model_id and c.property = e.property and c.binning = e.binning
@@ -94,7 +91,7 @@ left join _drift_changes as c
 
 # The twin of `engine.drift.shares`, in its order of operations; p and q are NULL where they are
 # undefined or count for nothing.
-_SHARED = """
+_DRIFT_SHARED = """
 select
     *,
     case when half > 0 and size > 0 and base > 0
@@ -105,10 +102,9 @@ from (
     select
         *,
         case when reference > 0 or target > 0 then 0.5::double else 0 end as half,
-        (sum(target) over every)::bigint as size,
         (sum(reference) over every)::bigint as base,
         0.5::double * count(*) filter (reference > 0 or target > 0) over every as halves
-    from (@rolled@)
+    from _drift_rolled
     window every as (
         partition by model_id, property, binning, version, lookback_s, step_s, end_s
     )
@@ -128,7 +124,7 @@ select
         ), 0),
         sqrt(greatest(sum(pow(sqrt(q) - sqrt(p), 2) / 2 order by bin), 0))
     ] end as amounts
-from (@shared@)
+from _drift_shared
 group by all
 """
 
@@ -168,7 +164,8 @@ select
     make_timestamp(f.end_s * 1000000) as window_end,
     f.value, coalesce(d.threshold, r.threshold) as threshold, f.sample_count,
     f.version as reference_version,
-    coalesce(make_timestamp(f.end_s * 1000000) > c.watermark, true) as is_interim
+    coalesce(make_timestamp(f.end_s * 1000000) > c.watermark, true) as is_interim,
+    f.binning
 from _drift_changed as f
 join drift_metrics as m
     on m.model_id = f.model_id and m.property = f.property and m.binning = f.binning
@@ -184,6 +181,8 @@ where make_timestamp((f.end_s - f.step_s) * 1000000) <= c.last_event
     or make_timestamp(f.end_s * 1000000) <= c.watermark
 """
 
+# Up to the next end at which something changes, windows that hold anything repeat; of those that
+# do not, there is the first.
 _DRIFT_BINS = """
 select
     f.model_id, f.property, f.version as reference_version, f.bin, f.lower, f.upper, f.category,
@@ -191,37 +190,37 @@ select
     make_timestamp(f.end_s * 1000000) as window_end,
     f.reference / nullif(f.base, 0) as reference_share,
     f.target / nullif(f.size, 0) as target_share,
-    f.reference as reference_count, f.target as target_count,
-    case when f.size > 0 and f.base > 0 then coalesce((f.q - f.p) * ln(f.q / f.p), 0) end
-        as contribution,
-    f.binning
-from (@shared@) as f
+    f.reference as reference_count, f.target as target_count, f.contribution, f.binning
+from (
+    select
+        * exclude (end_s),
+        case when size > 0 and base > 0 then coalesce((q - p) * ln(q / p), 0) end
+            as contribution,
+        unnest(case when size > 0 then range(end_s, next_end_s, step_s) else [end_s] end) as end_s
+    from (
+        select
+            *,
+            lag(size) over (
+                partition by model_id, property, binning, version, lookback_s, step_s, bin
+                order by end_s
+            ) as size_before
+        from _drift_shared
+    )
+    where size > 0 or size_before > 0
+) as f
 cross join clock as c
 where make_timestamp((f.end_s - f.step_s) * 1000000) <= c.last_event
     or make_timestamp(f.end_s * 1000000) <= c.watermark
 """
 
-
-def _ends(form: str) -> str:
-    """Write in where a pane enters and where it leaves."""
-    return form.replace("@enters@", _ENTERS).replace("@leaves@", _LEAVES)
-
-
-def _shared(places: str) -> str:
-    """Write the SELECT of all bins with their counts and smoothed shares at these ends."""
-    ends = _ends(_ENDS.replace("@places@", places))
-    return _SHARED.replace("@rolled@", _ROLLED.replace("@ends@", ends))
-
-
-_CHANGED_ENDS = _shared("[@enters@, @leaves@]")
-_EVERY_END = _shared("range(@enters@, @leaves@ + 1, step_s)")
-
 DRIFT_VIEWS: dict[str, str] = {
     "_drift_series": _DRIFT_SERIES,
-    "_drift_panes": _DRIFT_PANES,
-    "_drift_changes": _ends(_DRIFT_CHANGES),
-    "_drift_measured": _DRIFT_MEASURED.replace("@shared@", _CHANGED_ENDS),
+    "_drift_changes": _DRIFT_CHANGES,
+    "_drift_ends": _DRIFT_ENDS,
+    "_drift_rolled": _DRIFT_ROLLED,
+    "_drift_shared": _DRIFT_SHARED,
+    "_drift_measured": _DRIFT_MEASURED,
     "_drift_changed": _DRIFT_CHANGED,
     "drift_values": _DRIFT_VALUES,
-    "drift_bins": _DRIFT_BINS.replace("@shared@", _EVERY_END),
+    "drift_bins": _DRIFT_BINS,
 }

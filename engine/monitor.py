@@ -7,7 +7,7 @@ owner of the cursor, which commits or rolls back; after a rollback a new monitor
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import replace
 
 import duckdb
 import numpy as np
@@ -18,6 +18,7 @@ from engine.asking import first
 from engine.batch import Batch
 from engine.compaction import SMALL_BLOCKS, SMALL_LINES, compact
 from engine.config import Settings
+from engine.counts import Counts
 from engine.event_side import EventSide
 from engine.fold import load, mixed_in, sums_of
 from engine.known import Known
@@ -25,6 +26,7 @@ from engine.label_panes import LabelPanes
 from engine.label_side import LabelSide, Sums
 from engine.lists import make_lists
 from engine.pairing import EVENT_COLUMNS, Paired, Pairing
+from engine.pieces import only_references, pieces
 from engine.recount import recount
 from engine.retention import drop_old_events, drop_old_rejects
 from engine.rules.alerting import Lines
@@ -33,25 +35,7 @@ from engine.seen import SEGMENT_BITS, Seen
 from engine.stamping import event_rows, event_times, vote_rows
 from engine.watermark import NEVER, Mark, Watermarks
 
-__all__ = ["Counts", "Monitor"]
-
-
-@dataclass(slots=True)
-class Counts:
-    """What one block, or a whole run, brought."""
-
-    lines: int = 0
-    events: int = 0
-    votes: int = 0
-    others: int = 0
-    repeats: int = 0
-    rejects: int = 0
-    alerts: int = 0
-
-    def add(self, other: "Counts") -> None:
-        """Add another count to this one."""
-        for each in fields(self):
-            setattr(self, each.name, getattr(self, each.name) + getattr(other, each.name))
+__all__ = ["Monitor"]
 
 
 class Monitor:
@@ -156,6 +140,14 @@ class Monitor:
         state : str, optional
             What the source wants back at a resume beside the position.
         """
+        counts = Counts()
+        for piece in pieces(batch):
+            if self._watch.pending and not only_references(piece):
+                self._watch.freeze(self.watermark_us)
+            counts.add(self._take(piece, state))
+        return counts
+
+    def _take(self, batch: Batch, state: str | None) -> Counts:
         block_seq = self._next_seq
         number = self._partition(batch.block.source, batch.block.partition)
         times = event_times(batch)
@@ -173,6 +165,7 @@ class Monitor:
             stored = self._count(batch, marks, number, lines)
             counts.events, counts.repeats = stored, len(batch.predictions) - stored
         self._keep_rest(batch, number, block_seq)
+        self._watch.note(batch.others, block_seq)
         if len(times):
             self.last_event_us = max(self.last_event_us, int(times.max()))
         self._next_seq += batch.lines

@@ -49,8 +49,12 @@ def drop_old_events(cursor: duckdb.DuckDBPyConnection, before_us: int) -> list[i
             f" WHERE event_seq >= {low} AND event_seq < {high})"
         )
         cursor.execute(f"DELETE FROM outcomes WHERE event_seq >= {low} AND event_seq < {high}")
-        for table in ("events_log", "events_retired", "votes_log", "other_events"):
+        for table in ("events_log", "events_retired", "votes_log"):
             cursor.execute(f"DELETE FROM {table} WHERE seq >= {low} AND seq < {high}")
+        # Reference sets stay: what is compared with them is not over.
+        cursor.execute(
+            f"DELETE FROM other_events WHERE seq >= {low} AND seq < {high} AND type <> 'reference'"
+        )
     return segments
 
 

@@ -61,6 +61,9 @@ RULE_TABLES: dict[str, str] = {
     "binnings": """
         binning VARCHAR NOT NULL, model_id VARCHAR NOT NULL, property VARCHAR NOT NULL,
         version INTEGER NOT NULL, time_basis VARCHAR NOT NULL, pane_s BIGINT NOT NULL""",
+    # The bins of a version as `engine.drift_bins.Bins` writes them, exactly.
+    "bin_definitions": """
+        binning VARCHAR NOT NULL, version INTEGER NOT NULL, bins VARCHAR NOT NULL""",
     # lower and upper are NULL where a bin is open or is a category.
     "bin_edges": """
         binning VARCHAR NOT NULL, version INTEGER NOT NULL, bin INTEGER NOT NULL, lower DOUBLE,

@@ -113,6 +113,11 @@ def _words_of_run(run: argparse.ArgumentParser) -> None:
     )
     run.add_argument("--data", metavar="DIR", help=f"the data folder (default: {_DATA})")
     run.add_argument("--follow", action="store_true", help="wait for more at the end of files")
+    run.add_argument(
+        "--dry-run-mail",
+        action="store_true",
+        help="print mails to standard output in place of sending them",
+    )
 
 
 def _words_of_sql(sql: argparse.ArgumentParser) -> None:
@@ -164,10 +169,11 @@ def _run(told: argparse.Namespace) -> int:
         raise ConfigurationError(msg)
     from flows.run import run  # noqa: PLC0415 - loads Bytewax
 
-    return run(settings)
+    return run(settings, mails_to=sys.stdout if told.dry_run_mail else None)
 
 
 def _check(told: argparse.Namespace) -> int:
+    from flows.mailing import password_of  # noqa: PLC0415
     from flows.settings import load, summary  # noqa: PLC0415
 
     try:
@@ -176,6 +182,7 @@ def _check(told: argparse.Namespace) -> int:
         # As compilers do: the file and the line come first, so that an editor can jump there.
         sys.stderr.write(f"{error}\n")
         return 2
+    password_of(settings.smtp)
     sys.stdout.write(f"ok: {told.config}: {summary(settings)}\n")
     return 0
 

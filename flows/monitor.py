@@ -10,6 +10,8 @@
       |
     committed   what was taken, for further sinks
 
+Alerts are in the outbox with what gave them; the step lets the mailer have them once committed.
+
 A plain Bytewax flow: ``python -m bytewax.run "flows.monitor:flow('config.yaml')"`` runs it too.
 """
 
@@ -23,12 +25,10 @@ from bytewax.inputs import FixedPartitionedSource
 from bytewax.outputs import DynamicSink, StatelessSinkPartition
 
 from connectors.stream import Stream
-from engine.batch import Batch
-from engine.monitor import Counts
-from flows.ahead import Ended
+from engine.counts import Counts
 from flows.session import Session
 from flows.settings import load
-from flows.steps import MonitorStep
+from flows.steps import Announced, Item, MonitorStep
 
 __all__ = ["SHARD", "flow", "flow_of"]
 
@@ -55,8 +55,8 @@ def flow(config: str | None = None) -> Dataflow:
 def flow_of(session: Session, *, raising: bool = False) -> Dataflow:
     """Build the dataflow over an open session; `raising`: faults leave the flow as exceptions."""
     dataflow = Dataflow("bellwether")
-    source: FixedPartitionedSource[Batch | Ended, None] = Stream(
-        session.ahead, session.stop, session.fail_input
+    source: FixedPartitionedSource[Item, None] = Stream(
+        Announced(session.ahead), session.stop, session.fail_input
     )
     batches = op.input("input", dataflow, source)
     sharded = op.key_on("shard", batches, lambda _: SHARD)
@@ -71,7 +71,7 @@ class _NowhereNow(StatelessSinkPartition[Counts]):
 
 
 class _Nowhere(DynamicSink[Counts]):
-    """Every dataflow needs an output; alerts and anomalies will leave here."""
+    """Every dataflow needs an output; alerts leave through the outbox of the store."""
 
     def build(self, step_id: str, worker_index: int, worker_count: int) -> _NowhereNow:  # noqa: ARG002
         return _NowhereNow()

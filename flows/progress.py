@@ -65,6 +65,7 @@ class Progress:
         newest_us: int | None,
         consumed_bytes: int,
         now_s: float,
+        alerts: int | None = None,
     ) -> None:
         """Take in the totals so far, and draw them, at most ten times a second.
 
@@ -78,6 +79,8 @@ class Progress:
             Since the start of the inputs, what an earlier run has read included.
         now_s : float
             The wall clock, in seconds since the epoch.
+        alerts : int or None
+            Since the start of the run; None where there are no rules.
         """
         if self._started_s is None:
             self._started_s = now_s
@@ -89,7 +92,8 @@ class Progress:
         self._drawn_s = now_s
         parts = [f"{events:,} events, {votes:,} votes", f"{self._rate('lines'):,.0f} lines/s"]
         parts += self._lag(newest_us, now_s)
-        parts.append(f"{rejects:,} {'reject' if rejects == 1 else 'rejects'}")
+        parts.append(_counted(rejects, "reject"))
+        parts += [] if alerts is None else [_counted(alerts, "alert")]
         parts += self._rest(consumed_bytes)
         self._draw(" · ".join(parts))
 
@@ -104,31 +108,27 @@ class Progress:
         watermark: str | None,
         data: str,
         now_s: float,
+        alerts: int | None = None,
+        unsent: int = 0,
     ) -> str:
         """End the live line and give the summary, which the caller prints on standard error.
 
         `watermark` is as a person reads it, such as "1998-12-07 22:23:04Z", or None when no event
-        has come yet; the other arguments are as for `update`.
+        has come yet; `unsent` are the notifications that the next run goes on with; the other
+        arguments are as for `update`.
         """
         if self._display is not None:
             self._display.stop()
             self._display = None
         elapsed_s = max(now_s - (now_s if self._started_s is None else self._started_s), 0.0)
         rate = f" ({_rounded(lines / elapsed_s):,}/s)" if lines and elapsed_s >= 0.1 else ""
-        counts = ", ".join(
-            f"{count:,} {word if count == 1 else word + 's'}"
-            for count, word in (
-                (events, "event"),
-                (votes, "vote"),
-                (rejects, "reject"),
-                (repeats, "repeat"),
-            )
-        )
-        unit = "line" if lines == 1 else "lines"
+        counted = {"event": events, "vote": votes, "reject": rejects, "repeat": repeats}
+        counted |= {} if alerts is None else {"alert": alerts}
+        counts = ", ".join(_counted(count, word) for word, count in counted.items())
         time = f"watermark {watermark}" if watermark else "no watermark yet"
-        return (
-            f"{lines:,} {unit} in {duration_text(elapsed_s)}{rate}: {counts}; {time}; data {data}"
-        )
+        left = f"; {_counted(unsent, 'notification')} still to be sent" if unsent else ""
+        took = f"{_counted(lines, 'line')} in {duration_text(elapsed_s)}{rate}"
+        return f"{took}: {counts}; {time}; data {data}{left}"
 
     def _rate(self, what: str) -> float:
         first, last = self._recent[0], self._recent[-1]
@@ -176,6 +176,10 @@ def duration_text(seconds: float) -> str:
     if whole < _DAY_S:
         return f"{whole // 3_600} h {whole % 3_600 // 60} min"
     return f"{whole // _DAY_S} d {whole % _DAY_S // 3_600} h"
+
+
+def _counted(count: int, word: str) -> str:
+    return f"{count:,} {word}" if count == 1 else f"{count:,} {word}s"
 
 
 def _rounded(rate: float) -> int:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from typing import TextIO
 
 from bytewax.run import cli_main
 from rich.console import Console
@@ -26,7 +27,11 @@ _LIMIT_NAMES = {
 }
 
 
-def run(settings: Settings, partitions: Sequence[Partition] | None = None) -> int:
+def run(
+    settings: Settings,
+    partitions: Sequence[Partition] | None = None,
+    mails_to: TextIO | None = None,
+) -> int:
     """Run until the input ends or a signal comes; 0 when everything read was committed.
 
     Parameters
@@ -34,6 +39,8 @@ def run(settings: Settings, partitions: Sequence[Partition] | None = None) -> in
     settings : Settings
     partitions : sequence of Partition, optional
         Inputs made elsewhere, in place of the declared sources.
+    mails_to : TextIO, optional
+        Where mails are printed, in place of being sent.
 
     Raises
     ------
@@ -42,7 +49,7 @@ def run(settings: Settings, partitions: Sequence[Partition] | None = None) -> in
     Exception
         A fault of ours, as it was raised in a step.
     """
-    session = Session(settings, partitions)
+    session = Session(settings, partitions, mails_to)
     with _signals(session.stop.set):
         try:
             session.open()
@@ -96,6 +103,13 @@ def _bytes(session: Session) -> int | None:
     return sum(size for size in sizes if size is not None) or None
 
 
+def _alerts(session: Session) -> int | None:
+    """Count the alerts; None where no rule could give any."""
+    settings = session.settings
+    watched = settings.alert_rules or any(each.reference for each in settings.models)
+    return session.counts.alerts if watched else None
+
+
 def _draw(progress: Progress, session: Session) -> None:
     counts, newest = session.counts, session.monitor.last_event_us
     progress.update(
@@ -103,6 +117,7 @@ def _draw(progress: Progress, session: Session) -> None:
         events=counts.events,
         votes=counts.votes,
         rejects=counts.rejects,
+        alerts=_alerts(session),
         newest_us=None if newest == NEVER else newest,
         consumed_bytes=sum(partition.consumed for partition in session.ahead.partitions),
         now_s=time.time(),
@@ -117,9 +132,11 @@ def _summary(progress: Progress, session: Session) -> str:
         votes=counts.votes,
         rejects=counts.rejects,
         repeats=counts.repeats,
+        alerts=_alerts(session),
+        unsent=session.mailing.unsent,
         watermark=None if mark == NEVER else _instant(mark),
         data=session.settings.data,
-        now_s=time.time(),
+        now_s=time.time() - session.mailing.waited_s,  # the stream was not waiting
     )
 
 

@@ -1,8 +1,8 @@
-"""What one run holds open: the data folder, the engine over it, the inputs and the query socket.
+"""What one run holds open: the data folder, the engine over it, the inputs, socket and mailer.
 
 Everything is opened in this order: the lock on the folder before anything else, the store, then the
 inputs at the positions that the store tells. One transaction is open from the first batch after a
-commit to the next commit.
+commit to the next commit; alerts go into the outbox in the transaction that makes them.
 """
 
 import contextlib
@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TextIO
 
 import duckdb
 
@@ -21,12 +22,15 @@ from connectors.sqlserver import SqlServer
 from connectors.store import Store
 from engine.batch import Batch
 from engine.config import Settings
+from engine.counts import Counts
 from engine.decode import canonical
 from engine.errors import ConfigurationError
-from engine.monitor import Counts, Monitor
+from engine.monitor import Monitor
 from flows.ahead import Ahead, Ended
 from flows.inputs import Inputs, open_inputs
+from flows.mailing import Mailing, declare_told, password_of
 from flows.reading import reader_of
+from flows.references import read_references
 
 __all__ = ["COMMIT_EVERY_S", "Session", "now_us"]
 
@@ -51,9 +55,13 @@ class Session:
     settings : Settings
     partitions : sequence of Partition, optional
         Inputs made elsewhere, in place of those that the settings declare.
+    mails_to : TextIO, optional
+        Where mails are printed, in place of being sent.
 
     Attributes
     ----------
+    counts : Counts
+        Of the run; alerts as of the last commit.
     on_commit : callable or None
         Called after each commit: draws the progress.
     """
@@ -62,6 +70,7 @@ class Session:
         self,
         settings: Settings,
         partitions: Sequence[Partition] | None = None,
+        mails_to: TextIO | None = None,
     ) -> None:
         self.settings = settings
         self.stop = threading.Event()
@@ -73,6 +82,7 @@ class Session:
         self._given = None if partitions is None else Inputs(list(partitions), None)
         self.on_commit: Callable[[], None] | None = None
         self._open = threading.Lock()
+        self._mails_to = mails_to
         self._store: Store | None = None
         self._in_transaction = False
         self._dirty_since = math.inf
@@ -90,19 +100,24 @@ class Session:
         """
         with self._open:
             if self._store is None:
-                self._start(Store(Path(self.settings.data), publish=False))
+                password = None if self._mails_to else password_of(self.settings.smtp)
+                self._start(Store(Path(self.settings.data), publish=False), password)
         return self
 
-    def _start(self, store: Store) -> None:
+    def _start(self, store: Store, password: str | None) -> None:
         self._store = store
         try:
+            self.mailing = Mailing(self.settings, password, self._mails_to)
             pane_s = _pane_s(self.settings)
             store.begin()
             self.monitor = Monitor(store.cursor, self.settings, pane_s, canonical)
             self._agree(store, pane_s)
+            declare_told(store.cursor, self.settings)
             self.monitor.watch()
             self.monitor.retain(now_us())
             resume = self.monitor.resume()
+            readers = [reader_of(self.settings, pane_s) for _ in range(_READERS)]
+            read_references(self.settings, self.monitor, resume, readers[0], now_us())
             inputs = self._given or open_inputs(self.settings, resume)
             self.partitions = inputs.partitions
             for partition in self.partitions:
@@ -110,7 +125,6 @@ class Session:
                     partition.source, partition.name, now_us(), live=not partition.bounded
                 )
             store.commit()
-            readers = [reader_of(self.settings, pane_s) for _ in range(_READERS)]
             self.ahead = Ahead(
                 self.partitions,
                 readers,
@@ -143,7 +157,7 @@ class Session:
         store, self._store = self._store, None
         if store is None:
             return
-        for part in ("server", "ahead"):
+        for part in ("server", "ahead", "mailing"):
             with contextlib.suppress(AttributeError):
                 getattr(self, part).close()
         for partition in self.partitions:
@@ -171,9 +185,11 @@ class Session:
         if self._in_transaction:
             return
         self._begin()
-        if not self.monitor.rest(now_us()):
-            self._store_open().rollback()
-            self._in_transaction, self._dirty_since = False, math.inf
+        moved = self.monitor.rest(now_us())
+        if self.mailing.tick(self._store_open().cursor, now_us()):
+            self.commit()
+        elif not moved:
+            self._forget()
 
     def commit(self) -> None:
         """Make everything taken durable, with the positions."""
@@ -182,10 +198,21 @@ class Session:
         if time.monotonic() >= self._retain_next:
             self.monitor.retain(now_us())
             self._retain_next = time.monotonic() + RETAIN_EVERY_S
-        self._store_open().commit()
+        store, now = self._store_open(), now_us()
+        self.mailing.note(store.cursor, self.monitor.take_alerts(), now)
+        self.mailing.tick(store.cursor, now)
+        store.commit()
         self._in_transaction, self._dirty_since = False, math.inf
+        self.mailing.after_commit()
+        self.counts.alerts = self.mailing.given  # those that time alone gave, too
         if self.on_commit is not None:
             self.on_commit()
+
+    def drain(self) -> None:
+        """Send what is left once everything is committed: some seconds, or less at a stop."""
+        self.mailing.drain(
+            self._store_open(), now_us, lambda: self.stop.is_set() or self.input_fault is not None
+        )
 
     def fail_input(self, fault: BaseException) -> None:
         """Keep a fault of the input; what came before it is still to be committed."""
@@ -197,13 +224,18 @@ class Session:
         self.stop.set()
         if self._in_transaction:
             with contextlib.suppress(duckdb.Error):
-                self._store_open().rollback()
-            self._in_transaction, self._dirty_since = False, math.inf
+                self._forget()
 
     def _begin(self) -> None:
         if not self._in_transaction:
             self._store_open().begin()
             self._in_transaction, self._dirty_since = True, time.monotonic()
+
+    def _forget(self) -> None:
+        """Roll back."""
+        self._in_transaction, self._dirty_since = False, math.inf
+        self.mailing.after_rollback()
+        self._store_open().rollback()
 
     def _state(self, source: str, name: str) -> str | None:
         """Give what the partition wants back at a resume; good for all it has handed out."""

@@ -1,21 +1,55 @@
-"""The step that holds the engine: takes batches, commits by the clock, says what was committed."""
+"""The step that holds the engine: takes batches, commits by the clock, says what was committed.
+
+Bytewax makes a step when its first item comes. `Announced` lets one come at once, so that time
+passes, and mails that an earlier run left are sent, although no line may come for hours.
+"""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from bytewax.operators import StatefulBatchLogic
 
+from connectors.stream import Feed
 from engine.batch import Batch
-from engine.monitor import Counts
+from engine.counts import Counts
 from flows.ahead import Ended
 from flows.session import COMMIT_EVERY_S, Session
 
-__all__ = ["MonitorStep"]
+__all__ = ["Announced", "Began", "Item", "MonitorStep"]
 
 Emitted = tuple[Iterable[Counts], bool]
 
 
-class MonitorStep(StatefulBatchLogic[Batch | Ended, Counts, None]):
+@dataclass(frozen=True, slots=True)
+class Began:
+    """The input is there."""
+
+
+Item = Batch | Ended | Began
+
+
+class Announced:
+    """A feed that gives `Began` before anything else."""
+
+    def __init__(self, feed: Feed[Batch | Ended]) -> None:
+        self._feed = feed
+        self._said = False
+
+    @property
+    def finished(self) -> bool:
+        """See `Feed.finished`."""
+        return self._said and self._feed.finished
+
+    def next(self, now_us: int) -> Item | None:
+        """See `Feed.next`."""
+        if not self._said:
+            self._said = True
+            return Began()
+        return self._feed.next(now_us)
+
+
+class MonitorStep(StatefulBatchLogic[Item, Counts, None]):
     """Pairs, reduces, monitors and writes, on the session's one cursor.
 
     A fault is kept in the session and ends the input, so that `bellwether run` can tell it in one
@@ -26,16 +60,16 @@ class MonitorStep(StatefulBatchLogic[Batch | Ended, Counts, None]):
         self._session = session
         self._raising = raising
 
-    def on_batch(self, values: list[Batch | Ended]) -> Emitted:
+    def on_batch(self, values: list[Item]) -> Emitted:
         """Take what has arrived; commit when it is time."""
-        return self._guarded(values)
+        return self._guarded([value for value in values if not isinstance(value, Began)])
 
     def on_notify(self) -> Emitted:
         """Commit what waits, and let idle partitions hold nobody back."""
         return self._guarded([])
 
     def on_eof(self) -> Emitted:
-        """Commit the rest: the input has ended, or was told to."""
+        """Commit the rest and send what is left: the input has ended, or was told to."""
         emitted = self._guarded([], last=True)
         fault = self._session.fault or self._session.input_fault
         if self._raising and fault is not None:
@@ -59,7 +93,10 @@ class MonitorStep(StatefulBatchLogic[Batch | Ended, Counts, None]):
                 session.take(item)
                 if session.due():
                     session.commit()
-            if last or session.due():
+            if last:
+                session.commit()
+                session.drain()
+            elif session.due():
                 session.commit()
             elif not items:
                 session.rest()

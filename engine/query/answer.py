@@ -29,7 +29,7 @@ from engine.query.names import ModelNames
 from engine.query.projected import Projected
 from engine.query.tree import Call, Column, Query, Source
 
-__all__ = ["Window", "answer"]
+__all__ = ["Window", "answer", "windowed"]
 
 Window = tuple[int, int, Literal["event", "label"]]
 """From and to, in microseconds since the epoch, the end excluded; and the time basis."""
@@ -82,7 +82,7 @@ def _answer(
     depth: int = 0,
 ) -> list[dict[str, object]]:
     if query.subquery is None:
-        sql, time, bound = _windowed(relation_of(query.source), window)
+        sql, time, bound = windowed(relation_of(query.source), window)
         rows = Rows(sql, bound, names, Projected(StoredColumns(names)), names.properties, time)
         return _run(cursor, rows, query)
     for item in query.select:
@@ -110,8 +110,11 @@ def _aggregates(item: Column | Call) -> bool:
     return isinstance(item, Call) and FUNCTIONS[item.function].kind != "row"
 
 
-def _windowed(relation: str, window: Window | None) -> tuple[str, str, dict[str, object]]:
-    """Restrict a relation to a window; gives SQL, the time that counts, and what is bound."""
+def windowed(relation: str, window: Window | None) -> tuple[str, str, dict[str, object]]:
+    """Restrict a relation to a window; gives SQL, the time that counts under ``r``, and what is bound.
+
+    A relation without a window is given back as it is.
+    """
     if window is None:
         return relation, "r.event_time", {}
     start, end, basis = window

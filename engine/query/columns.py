@@ -11,9 +11,21 @@ from engine.panes import NUMBERS, quoted, text
 from engine.positive import places
 from engine.query.names import ModelNames
 from engine.query.tree import Source
-from engine.schema import CONTAINERS
+from engine.schema import CONTAINERS, OPTIONAL, TOP
 
-__all__ = ["IDENTIFIERS", "TIMES", "StoredColumns", "class_text", "pointer", "rows_sql"]
+__all__ = [
+    "ANYWHERE",
+    "IDENTIFIERS",
+    "TIMES",
+    "StoredColumns",
+    "anywhere",
+    "class_text",
+    "pointer",
+    "rows_sql",
+]
+
+ANYWHERE = "?."
+"""Begins the resolved name of a bare one that may lie anywhere: row by row, see `anywhere`."""
 
 TIMES = {
     "inference_timestamp": "event_time",
@@ -33,6 +45,7 @@ IDENTIFIERS = {
 """Regular names that are texts, and their columns."""
 
 _CLASSES = ("prediction", "label")
+_NO_FURTHER = frozenset((*TOP, *CONTAINERS, *OPTIONAL[:3]))  # `by` belongs to labels
 
 
 def pointer(name: str) -> str:
@@ -44,6 +57,18 @@ def pointer(name: str) -> str:
     container, dot, inner = name.partition(".")
     steps = (container, inner) if dot and container in CONTAINERS else (name,)
     return "".join("/" + step.replace("~", "~0").replace("/", "~1") for step in steps)
+
+
+def anywhere(name: str) -> tuple[str, ...]:
+    """Give where a bare name is looked for in a row, in order: the first value there counts.
+
+    Features, predictions, labels (as the event itself says them), then the further fields.
+
+    >>> anywhere("device")
+    ('features.device', 'predictions.device', 'labels.device', 'device')
+    """
+    further = () if name in _NO_FURTHER else (name,)
+    return (*(f"{container}.{name}" for container in CONTAINERS), *further)
 
 
 def class_text(number: str) -> str:
@@ -93,9 +118,9 @@ class StoredColumns:
             return "r.score"
         if name in TIMES or name in IDENTIFIERS:
             return "NULL::DOUBLE"
-        if name.startswith("labels."):
-            return self.truth_number(name.removeprefix("labels."))
-        return _json_number("r.raw", name)
+        if name.startswith(ANYWHERE):
+            return self._first_number(name.removeprefix(ANYWHERE))
+        return self._place(name)[0]
 
     def text(self, name: str) -> str:
         """Give SQL, VARCHAR: strings as they are, other scalars as class text; NULL if absent."""
@@ -107,9 +132,10 @@ class StoredColumns:
             return f"strftime({self.time(name)}, '%Y-%m-%dT%H:%M:%S.%fZ')"
         if name in IDENTIFIERS:
             return f"r.{IDENTIFIERS[name]}"
-        if name.startswith("labels."):
-            return self.truth_text(name.removeprefix("labels."))
-        return _json_text("r.raw", name)
+        if name.startswith(ANYWHERE):
+            bare = name.removeprefix(ANYWHERE)
+            return f"coalesce({', '.join(self._place(each)[1] for each in anywhere(bare))})"
+        return self._place(name)[1]
 
     def time(self, name: str) -> str:
         """Give SQL, TIMESTAMP, of inference_timestamp and its like; NULL of anything else."""
@@ -122,6 +148,21 @@ class StoredColumns:
     def truth_text(self, name: str) -> str:
         """Give SQL, VARCHAR, of a named truth."""
         return _json_text("r.raw", f"labels.{name}")
+
+    def _first_number(self, bare: str) -> str:
+        """Give the number at the first place that has a value: a text there hides a later one."""
+        cases = "".join(
+            f" WHEN ({said}) IS NOT NULL THEN {number}"
+            for number, said in map(self._place, anywhere(bare))
+        )
+        return f"CASE{cases} END"
+
+    def _place(self, name: str) -> tuple[str, str]:
+        """Give SQL for number and text of one place; a further field may have any name."""
+        if name.startswith("labels."):
+            truth = name.removeprefix("labels.")
+            return self.truth_number(truth), self.truth_text(truth)
+        return _json_number("r.raw", name), _json_text("r.raw", name)
 
 
 def rows_sql(names: ModelNames, source: Source, truths: tuple[str, ...] = ("label",)) -> str:

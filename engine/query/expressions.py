@@ -223,7 +223,7 @@ def _name(argument: Argument | Column) -> str:
 
 def _bare(name: str) -> str:
     container, dot, inner = name.partition(".")
-    return inner if dot and container in ("features", "predictions", "labels") else name
+    return inner if dot and container in ("features", "predictions", "labels", "?") else name
 
 
 def _is_number(value: object) -> bool:

@@ -26,7 +26,7 @@ class ModelNames:
         Probability from which the positive class is predicted.
     complete : bool
         Whether `properties` is all there is: then an unknown name is refused. While nothing has
-        arrived yet, or not everything, an unknown bare name is taken for a feature.
+        arrived yet, or not everything, an unknown bare name is looked for row by row.
     """
 
     model_id: str

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
+from engine.query.columns import ANYWHERE
 from engine.query.functions import FUNCTIONS
 from engine.query.names import ModelNames
 from engine.query.parse_faults import Faults
@@ -69,8 +70,12 @@ def column_of(scope: Scope, written: str, place: str, role: str = "property") ->
     Parameters
     ----------
     role : str
-        ``truth`` looks a bare name up in the labels first; ``truth`` and ``predicted`` also say
-        what an unknown name is taken for while not all properties are known.
+        ``truth`` looks a bare name up in the labels first.
+
+    Notes
+    -----
+    While not all properties are known, an unknown bare name `x` is ``?.x``: wherever a row has it
+    (`engine.query.columns.anywhere`); as a truth it is ``labels.x``.
     """
     if written == "*":
         return Column("*", written, place)
@@ -103,14 +108,12 @@ def _resolved(names: ModelNames, written: str, role: str) -> str | None:
     for name in ([written] if qualified else []) + [f"{each}.{written}" for each in bare]:
         if name in names.properties:
             return name
-    if written in names.properties or (qualified and not names.complete):
+    if qualified and not names.complete:
         return written
-    if names.complete:
-        return None
-    return f"{_GUESSES.get(role, 'features')}.{written}"
-
-
-_GUESSES = {"truth": "labels", "predicted": "predictions"}
+    if written in names.properties:  # a further field, which may itself be called "?.x"
+        return f"{ANYWHERE}{written}" if written.startswith(ANYWHERE) else written
+    guess = f"labels.{written}" if role == "truth" else f"{ANYWHERE}{written}"
+    return None if names.complete else guess
 
 
 def _known(names: ModelNames) -> Iterator[str]:

@@ -5,22 +5,23 @@ from the first boundary on that is not before the end of the pane and lies behin
 its line left, to the last one whose window still holds the pane.
 """
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import duckdb
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from engine.panes import pane_of
 from engine.query.exact import exact_sums
 from engine.query.plan import Plan
+from engine.rules.reader import Frame, Framed, Read, by_value
 from engine.rules.rowset import RowColumns
 
 __all__ = ["Amount", "Entry", "Extraction", "extraction_of"]
 
 Ints = npt.NDArray[np.int64]
+Flags = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,12 +52,23 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Extraction:
-    """The statements of one metric, written once."""
+    """What a metric reads of the rows.
+
+    Attributes
+    ----------
+    plan : Plan
+    frame : Frame
+        Which rows count, and where.
+    columns : mapping of str to str
+        SQL of the components by their names.
+    wanted : mapping of str to mapping
+        All SQL that is to be read, with its parameters.
+    """
 
     plan: Plan
-    keys: str
-    tail: str
-    grouped: bool
+    frame: Frame
+    columns: Mapping[str, str]
+    wanted: Mapping[str, Mapping[str, object]]
 
     @property
     def counts(self) -> list[str]:
@@ -68,94 +80,72 @@ class Extraction:
         """Names of the exact sums, in the order of the columns."""
         return [c.name for c in self.plan.components if c.kind == "sum"]
 
-    def amounts(self, cursor: duckdb.DuckDBPyConnection, models: str) -> list[Amount]:
-        """Read counts and sums from ``w_rows``, of the models that `models`, SQL, lists."""
-        found = []
-        by_name = {c.name: c for c in self.plan.components}
-        if self.counts:
-            listed = ", ".join(
-                f"coalesce(sum(r.weight) FILTER (WHERE {by_name[name].sql}), 0)::BIGINT AS c{i}"
-                for i, name in enumerate(self.counts)
-            )
-            some = " OR ".join(f"c{i} <> 0" for i in range(len(self.counts)))
-            table = self._ask(
-                cursor,
-                f"SELECT * FROM (SELECT {self.keys}, min(r.seq) AS seq, {listed}"
-                f" {self._tail(models)} GROUP BY ALL) WHERE {some}",
-            )
-            counts = np.empty((len(table), len(self.counts)), np.int64)
-            for i in range(len(self.counts)):
-                counts[:, i] = table[f"c{i}"].to_numpy()
-            blank = np.zeros((len(table), len(self.sums)), object)
-            found.append(Amount(*self._keyed(table), counts, blank))
-        if self.sums:
-            found.append(self._summed(cursor, models))
-        return found
+    def amounts(self, read: Read, watched: Flags) -> Amount:
+        """Add up counts and sums.
 
-    def _summed(self, cursor: duckdb.DuckDBPyConnection, models: str) -> Amount:
-        by_name = {c.name: c for c in self.plan.components}
-        listed = ", ".join(f"{by_name[name].sql} AS v{i}" for i, name in enumerate(self.sums))
-        table = self._ask(
-            cursor,
-            f"SELECT {self.keys}, r.seq, r.weight, {listed} {self._tail(models)}",
+        Parameters
+        ----------
+        read : Read
+            With the columns `wanted`.
+        watched : bool, shape (models,)
+            Which models count.
+        """
+        framed = read.framed(self.frame)
+        size, weight = len(framed.first), read.weight[framed.rows]
+        counts = np.empty((size, len(self.counts)), np.int64)
+        for i, name in enumerate(self.counts):
+            sql = self.columns[name]
+            number, own = framed.number, weight
+            if sql != "true":
+                chosen = read.flags(sql)[framed.rows]
+                number, own = number[chosen], own[chosen]
+            # Sums of whole numbers below 2^53: exact as floats.
+            counts[:, i] = np.bincount(number, own, size)
+        sums = np.empty((size, len(self.sums)), object)
+        for i, name in enumerate(self.sums):
+            values = read.numbers(self.columns[name])[framed.rows]
+            sums[:, i] = exact_sums(values, framed.number, size, weight)
+        some = counts.any(axis=1) | (sums != 0).any(axis=1)
+        kept = np.flatnonzero(some & watched[read.model_no[framed.rows[framed.first]]])
+        first = framed.first[kept]
+        return Amount(
+            read.model_no[framed.rows[first]],
+            self._group(read, framed, first),
+            framed.pane_s[first],
+            framed.enter_s[first],
+            framed.seq[kept],
+            counts[kept],
+            sums[kept],
         )
-        weight = table["weight"].to_numpy()
-        model_no, group, pane_s, enter_s, seq = self._keyed(table)
-        codes = _codes(group, len(table))
-        order = np.lexsort((enter_s, pane_s, codes, model_no))
-        new = np.zeros(len(order), np.bool_)
-        new[:1] = True
-        for column in (model_no, codes, pane_s, enter_s):
-            ordered = column[order]
-            new[1:] |= ordered[1:] != ordered[:-1]
-        starts = np.flatnonzero(new)
-        number = np.empty(len(order), np.int64)
-        number[order] = np.cumsum(new) - 1
-        sums = np.zeros((len(starts), len(self.sums)), object)
-        for i in range(len(self.sums)):
-            column = table[f"v{i}"]
-            values = column.to_numpy(zero_copy_only=False) if len(table) else np.zeros(0)
-            sums[:, i] = exact_sums(np.asarray(values, np.float64), number, len(starts), weight)
-        first = order[starts]
-        least = np.minimum.reduceat(seq[order], starts) if len(starts) else seq
-        counts = np.zeros((len(starts), len(self.counts)), np.int64)
-        picked = None if group is None else group.take(pa.array(first, pa.int64()))
-        return Amount(model_no[first], picked, pane_s[first], enter_s[first], least, counts, sums)
 
-    def entries(self, cursor: duckdb.DuckDBPyConnection, models: str) -> Entry:
-        """Read the entries of the plan's multiset."""
+    def entries(self, read: Read, watched: Flags) -> Entry:
+        """Give the entries of the plan's multiset."""
         component = next(c for c in self.plan.components if c.kind in {"values", "texts"})
-        table = self._ask(
-            cursor,
-            f"SELECT {self.keys}, r.seq, r.weight, {component.sql} AS entry {self._tail(models)}"
-            f" AND ({component.sql}) IS NOT NULL",
-        )
-        column = table["entry"]
+        framed, column = read.framed(self.frame), read.column(self.columns[component.name])
+        there = column.is_valid().to_numpy()[framed.rows]
+        first = np.flatnonzero(there & watched[read.model_no[framed.rows]])
+        rows = framed.rows[first]
+        picked = column.take(pa.array(rows))
         values = (
-            column.to_numpy(zero_copy_only=False)
+            picked.to_numpy()
             if component.kind == "values"
-            else np.array(column.to_pylist(), object)
+            else np.array(picked.to_pylist(), object)
         )
-        keyed = self._keyed(table)
-        return Entry(*keyed, values, table["weight"].to_numpy())
-
-    def _tail(self, models: str) -> str:
-        return f"FROM w_rows r WHERE r.model_no IN ({models}) AND {self.tail}"
-
-    def _ask(self, cursor: duckdb.DuckDBPyConnection, sql: str) -> pa.Table:
-        used = {k: v for k, v in self.plan.parameters.items() if f"${k}" in sql}
-        found: pa.Table = cursor.sql(sql, params=used).to_arrow_table()
-        return found
-
-    def _keyed(self, table: pa.Table) -> tuple[Ints, "pa.Array[Any] | None", Ints, Ints, Ints]:
-        group = table["grp"].combine_chunks() if self.grouped else None
-        return (
-            table["model_no"].to_numpy(),
-            group,
-            table["pane_s"].to_numpy(),
-            table["enter_s"].to_numpy(),
-            table["seq"].to_numpy(),
+        return Entry(
+            read.model_no[rows],
+            self._group(read, framed, first),
+            framed.pane_s[first],
+            framed.enter_s[first],
+            read.seq[rows],
+            values,
+            read.weight[rows],
         )
+
+    def _group(self, read: Read, framed: Framed, places: Ints) -> "pa.Array[Any] | None":
+        if self.frame.group is None:
+            return None
+        texts = read.column(self.frame.group).take(pa.array(framed.rows[places]))
+        return texts.combine_chunks()
 
 
 def extraction_of(
@@ -167,7 +157,7 @@ def extraction_of(
     *,
     every: bool = False,
 ) -> Extraction:
-    """Write the statements of a plan.
+    """Say what a plan reads.
 
     Parameters
     ----------
@@ -185,25 +175,33 @@ def extraction_of(
         The components read the label although the plan needs none: every state of a row counts.
     """
     label_basis = basis == "label"
-    moment = columns.moment(plan.truths, label_basis=label_basis)
+    moment = f"epoch_us({columns.moment(plan.truths, label_basis=label_basis)})"
     truths = plan.truths or (("label",) if label_basis else ())
     conditions = [columns.present(truths), f"({plan.where})"]
     if not truths and not every:
         conditions.append("r.changed")
-    pane = pane_of(moment, step_s)
-    arrival = pane_of("make_timestamp(r.arrival_us)", step_s)
-    keys = (
-        f"r.model_no, {pane} AS pane_s, (greatest({pane}, {arrival}) + {step_s})::BIGINT AS enter_s"
-    )
-    if group_by is not None:
-        keys += f", coalesce({columns.text(group_by)}, '__missing__') AS grp"
+    group = None if group_by is None else f"coalesce({columns.text(group_by)}, '__missing__')"
+    wanted: dict[str, Mapping[str, object]] = {moment: {}}
+    condition = _condition(conditions)
+    if condition is not None:
+        condition, used = by_value(condition, plan.parameters)
+        wanted[condition] = used
+    if group is not None:
+        wanted[group] = {}
+    named = {}
     for component in plan.components:
-        columns.note(component.sql)
-    columns.note(plan.where)
-    return Extraction(plan, keys, " AND ".join(conditions), group_by is not None)
+        sql, used = by_value(component.sql, plan.parameters)
+        named[component.name] = sql
+        if sql != "true":
+            wanted[sql] = used
+    for sql in wanted:
+        columns.note(sql)
+        if truths or every:
+            columns.last(sql)
+    return Extraction(plan, Frame(moment, condition, group, step_s), named, wanted)
 
 
-def _codes(group: "pa.Array[Any] | None", size: int) -> Any:
-    if group is None:
-        return np.zeros(size, np.int64)
-    return group.dictionary_encode().indices.to_numpy(zero_copy_only=False)
+def _condition(conditions: Sequence[str]) -> str | None:
+    """Join conditions; None where every row meets them."""
+    real = [each for each in conditions if each not in {"true", "(true)"}]
+    return " AND ".join(real) if real else None

@@ -195,6 +195,7 @@ class Panel:
             return
         joining, self._joining = self._joining, []
         blank, samples = self.track.blank()
+        last = self._done_s // self.track.step_s * self.track.step_s
         self.watchers += [watcher for watcher, *_ in joining]
         self._by_series = np.array([each.series for each in self.watchers], np.int64)
         self.ids = _ids(self.watchers)
@@ -205,7 +206,7 @@ class Panel:
                 {
                     **_following_of(watcher, stand, blank, samples),
                     "coverage": self._coverage_of(watcher.model_no),
-                    "raised": stand is not None and _was_raised(watcher, stand, self._done_s),
+                    "raised": stand is not None and _was_raised(watcher, stand, last),
                 }
                 for watcher, stand, *_ in joining
             ],
@@ -223,9 +224,9 @@ def _ids(watchers: Sequence[Watcher]) -> Ids:
     )
 
 
-def _was_raised(watcher: Watcher, stand: Stand, done_s: int) -> bool:
-    """Tell whether the run that a watcher was in had lasted as long as its rule says."""
-    held_us = (done_s - stand.since_s) * SECOND_US
+def _was_raised(watcher: Watcher, stand: Stand, last_s: int) -> bool:
+    """Tell whether the run that a watcher was in had been held by the last boundary."""
+    held_us = (last_s - stand.since_s) * SECOND_US
     return stand.since_s != NONE and held_us >= watcher.rule.rule.settings.hold_us
 
 

@@ -68,6 +68,12 @@ class Panels:
             panel = self._panels[key] = make()
         panel.add_rule(model_no, each)
 
+    def keep(self, key: object, make: Callable[[], Panel], model_no: int) -> None:
+        """Keep the windows of a model in the panel of a key, without a rule."""
+        if key not in self._panels:
+            self._panels[key] = make()
+        self._panels[key].rules.setdefault(model_no, [])
+
     def _panel(self, rule: Rule, plan: Plan, group: str | None, *, covered: bool) -> Panel:
         lookback_s, step_s = rule.lookback_s, rule.step_s
         series = Series(grouped=group is not None, limit=rule.settings.group_limit)

@@ -25,7 +25,13 @@ from engine.query.plan import ROW_COLUMNS
 __all__ = ["RowColumns", "Rowset"]
 
 _REGULAR = re.compile(r"\br\.(" + "|".join(ROW_COLUMNS) + r")\b")
+_NAMED = re.compile(r'\br\."((?:n|t|at):(?:[^"]|"")*)"')
 _LABEL = ("label", "label_number", "label_time")
+_SETTLED = {
+    *("model_id", "event_id", "event_time", "prediction", "prediction_number"),
+    *("label", "label_number", "score", "positive_score"),
+}
+"""Columns that `t_old` has of the stored events that a block touches (`engine.pairing`)."""
 _OWN = {"prediction", "label", "score", *TIMES, *IDENTIFIERS}
 
 
@@ -38,12 +44,16 @@ class RowColumns:
         Property names, in the order of asking.
     regular : set of str
         Columns of `ROW_COLUMNS`.
+    lasting : set of str
+        Those columns, as they are called in ``w_rows``, that are read of a row of which only the
+        label has changed, too.
     """
 
     def __init__(self) -> None:
         self.numbers: dict[str, None] = {}
         self.texts: dict[str, None] = {}
         self.regular: set[str] = {"event_time"}
+        self.lasting: set[str] = set()
         self._stored = StoredColumns(ModelNames(""))
 
     def number(self, name: str) -> str:
@@ -90,6 +100,11 @@ class RowColumns:
     def note(self, sql: str) -> None:
         """Remember the regular columns that a statement over ``r`` reads."""
         self.regular.update(_REGULAR.findall(sql))
+
+    def last(self, sql: str) -> None:
+        """Remember what a statement over ``r`` reads of rows whose label alone changes."""
+        self.lasting.update(_REGULAR.findall(sql))
+        self.lasting.update(name.replace('""', '"') for name in _NAMED.findall(sql))
 
     def _noted(self, sql: str) -> str:
         self.note(sql)
@@ -191,24 +206,7 @@ class Rowset:
         model_no : str
             SQL over ``e.model_id`` for the number of the model; NULL: not watched.
         """
-        events = (
-            "SELECT e.* FROM (SELECT * FROM b_predictions WHERE NOT fresh) e"
-            " SEMI JOIN s_pairs p ON p.event_seq = e.seq"
-        )
-        columns = ", ".join(("seq", *(c for c in ROW_COLUMNS if c not in _LABEL)))
-        own = "e.label AS own_label, e.label_number AS own_label_number"
-        stored = (
-            f"SELECT {columns}, label AS own_label, label_number AS own_label_number"
-            " FROM events_log SEMI JOIN (SELECT event_seq AS seq FROM s_pairs) USING (seq)"
-            " WHERE seq >= (SELECT min(event_seq) FROM s_pairs)"
-            " AND seq <= (SELECT max(event_seq) FROM s_pairs)"
-        )
-        listed = ", ".join(f"e.{c}" for c in columns.split(", "))
-        self._cursor.execute(
-            "CREATE OR REPLACE TEMP TABLE s_events AS"
-            f" SELECT DISTINCT ON (seq) * FROM (SELECT {listed}, {own} FROM ({events}) e"
-            f" UNION ALL {stored})"
-        )
+        self._cursor.execute(f"CREATE OR REPLACE TEMP TABLE s_events AS {self._touched()}")
         truth = "t.label IS NOT NULL OR t.state IS NOT NULL"
         label = (
             f"CASE WHEN {truth} THEN t.label ELSE e.own_label END AS label,"
@@ -235,6 +233,43 @@ class Rowset:
             f" LEFT JOIN s_truths t ON t.state = p.state AND t.property = ''{joins}"
         )
         return self._shaped(base, named)
+
+    def _touched(self) -> str:
+        """Give SQL for the events of `s_pairs`: those of the block, and what is stored of others.
+
+        Pairing has found nearly all of it. What is wide lies in the log alone, and is read for the
+        rows that need it: reading it takes longer than everything else together.
+        """
+        wanted = {*self._columns.regular, *(["raw"] if self._from_raw() else [])}
+        narrow = [c for c in ROW_COLUMNS if c in _SETTLED and c not in _LABEL]
+        wide = [c for c in ROW_COLUMNS if c in wanted and c not in {*_SETTLED, *_LABEL}]
+        own = "label AS own_label, label_number AS own_label_number"
+        listed = ", ".join(("seq", *narrow))
+        extra = "".join(f", e.{c}" for c in wide)
+        pairs = "SELECT event_seq AS seq FROM s_pairs"
+        fresh = (
+            f"SELECT {listed}{extra}, {own} FROM (SELECT * FROM b_predictions WHERE NOT fresh) e"
+            f" SEMI JOIN ({pairs}) USING (seq)"
+        )
+        stored = f"SELECT {listed}, {own} FROM t_old SEMI JOIN ({pairs}) USING (seq)"
+        if wide:
+            if not self._lasting_wide(wide):
+                pairs += " WHERE changed"
+            bounds = f"SELECT min(seq) AS low, max(seq) AS high FROM ({pairs}) SEMI JOIN t_old"
+            far = (
+                f"SELECT seq, {', '.join(wide)} FROM events_log SEMI JOIN ({pairs}) USING (seq)"
+                f" WHERE seq >= (SELECT low FROM ({bounds} USING (seq)))"
+                f" AND seq <= (SELECT high FROM ({bounds} USING (seq)))"
+            )
+            stored = f"SELECT o.* EXCLUDE (own_label, own_label_number){extra}, o.own_label, o.own_label_number FROM ({stored}) o LEFT JOIN ({far}) e USING (seq)"
+        return f"SELECT DISTINCT ON (seq) * FROM ({fresh} UNION ALL {stored})"
+
+    def _from_raw(self) -> bool:
+        return bool(self._columns.numbers or self._columns.texts)
+
+    def _lasting_wide(self, wide: Sequence[str]) -> bool:
+        lasting = self._columns.lasting
+        return any(name in wide or ":" in name for name in lasting)
 
     # ---- the store --------------------------------------------------------------------------
 

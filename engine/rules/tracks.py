@@ -8,16 +8,18 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Any
 
-import duckdb
 import numpy as np
 import numpy.typing as npt
 
 from engine.query.plan import Amounts, Multiset
 from engine.rules.extract import Amount, Entry, Extraction
 from engine.rules.multisets import Entries, Multisets
+from engine.rules.reader import Read, Wanted
 from engine.rules.windows import Deltas, Windows
 
-__all__ = ["AmountTrack", "MultisetTrack", "Reading", "Series", "Track"]
+__all__ = ["OTHER", "AmountTrack", "MultisetTrack", "Reading", "Series", "Track"]
+
+OTHER = "__other__"
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -45,7 +47,7 @@ class Series:
         """Take in a series as it is first seen; gives its number if it is new."""
         if group is not None and (model_no, group) not in self._numbers:
             if self._groups.get(model_no, 0) >= self.limit:
-                group = "__other__"
+                group = OTHER
             else:
                 self._groups[model_no] = self._groups.get(model_no, 0) + 1
         key = (model_no, group)
@@ -60,6 +62,12 @@ class Series:
                 self._of_model = grown
             self._of_model[model_no] = self._numbers[key]
         return self._numbers[key]
+
+    def known(self, model_no: Ints) -> npt.NDArray[np.bool_]:
+        """Tell of each row whether the series of its model was admitted; without groups."""
+        here = model_no < len(self._of_model)
+        here[here] = self._of_model[model_no[here]] >= 0
+        return here
 
     def of(self, model_no: Ints, group: Any) -> Ints:
         """Give the number of the series of each row; every one was admitted before."""
@@ -76,7 +84,7 @@ class Series:
 
     def _find(self, model_no: int, group: str) -> int:
         found = self._numbers.get((model_no, group))
-        return self._numbers[model_no, "__other__"] if found is None else found
+        return self._numbers[model_no, OTHER] if found is None else found
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,9 +124,14 @@ class Track(ABC):
         self.lookback_s = lookback_s
         self.step_s = step_s
 
+    @property
+    def wanted(self) -> Wanted:
+        """The columns that `gather` reads."""
+        return self.extraction.wanted
+
     @abstractmethod
-    def gather(self, cursor: duckdb.DuckDBPyConnection, models: str) -> None:
-        """Take in the rows of ``w_rows`` of the models that `models`, SQL, lists."""
+    def gather(self, read: Read, watched: npt.NDArray[np.bool_]) -> None:
+        """Take in rows of the models, by number, that are `watched`."""
 
     @abstractmethod
     def advance(self, until_s: int) -> Reading:
@@ -146,10 +159,9 @@ class AmountTrack(Track):
         super().__init__(extraction, series, lookback_s, step_s)
         self._windows = Windows(len(extraction.counts), len(extraction.sums))
 
-    def gather(self, cursor: duckdb.DuckDBPyConnection, models: str) -> None:
-        """Take in the rows of ``w_rows``."""
-        for amount in self.extraction.amounts(cursor, models):
-            self.add(amount)
+    def gather(self, read: Read, watched: npt.NDArray[np.bool_]) -> None:
+        """Take in rows."""
+        self.add(self.extraction.amounts(read, watched))
 
     def add(self, amount: Amount) -> None:
         """Take in amounts."""
@@ -206,9 +218,9 @@ class MultisetTrack(Track):
         super().__init__(extraction, series, lookback_s, step_s)
         self._windows = Multisets()
 
-    def gather(self, cursor: duckdb.DuckDBPyConnection, models: str) -> None:
-        """Take in the rows of ``w_rows``."""
-        self.add(self.extraction.entries(cursor, models))
+    def gather(self, read: Read, watched: npt.NDArray[np.bool_]) -> None:
+        """Take in rows."""
+        self.add(self.extraction.entries(read, watched))
 
     def add(self, entry: Entry) -> None:
         """Take in entries."""

@@ -7,21 +7,18 @@ and alerts are written, in the owner's transaction. Nothing is stored of the win
 `open` makes them anew from the stored events, for a rule that is new as for one that goes on.
 """
 
-from collections.abc import Iterable
-
 import duckdb
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from engine.asking import number
 from engine.batch import Batch
 from engine.config import ModelSettings, Settings
-from engine.panes import quoted
 from engine.query.tree import DriftQuery
 from engine.rules.alerting import Lines, alert_rows
 from engine.rules.definition import metric_of, names_of, rules_of
+from engine.rules.drifts import Drifts
 from engine.rules.log import (
     declare_metrics,
     declare_rules,
@@ -29,8 +26,10 @@ from engine.rules.log import (
     write_alerts,
     write_evaluations,
 )
-from engine.rules.panel import Panel, Stand
 from engine.rules.panels import Panels
+from engine.rules.reader import read_rows
+from engine.rules.references import References
+from engine.rules.roster import MODEL_NO, Roster, chunks
 from engine.rules.rowset import RowColumns, Rowset
 from engine.rules.states import NONE, SECOND_US
 from engine.rules.steps import make_steps
@@ -60,12 +59,10 @@ class Watch:
         self._columns = RowColumns()
         self._rowset = Rowset(cursor, self._columns)
         self._panels = Panels(self._columns, NONE)
-        self._models: list[str] = []
-        self._numbers: dict[str, int] = {}
-        self._started: dict[int, int] = {}
-        self._groups: dict[tuple[int, str], set[str]] = {}
+        self._references = References(cursor)
+        self._drifts = Drifts(cursor, settings, self._references, self._panels)
+        self._roster = Roster(cursor, self._rowset)
         self._step_s = 60
-        self._watched = pa.array([], pa.string())
         self._done_s = NONE
         self._given: list[tuple[str, str]] = []
 
@@ -80,7 +77,12 @@ class Watch:
         """Begin, or go on: declare the rules, and make their windows of the stored events."""
         settings, cursor = self._settings, self._cursor
         stamp = None if watermark_us == NEVER else watermark_us
+        self._references.load()
+        self._done_s = NONE if stamp is None else watermark_us // SECOND_US
+        self._panels = Panels(self._columns, self._done_s)
+        self._drifts = Drifts(cursor, settings, self._references, self._panels)
         rules = rules_of(settings)
+        rules += self._drifts.default_rules(rules)
         cursor.execute("UPDATE metrics_log SET in_force = false")
         models = {model.id: model for model in settings.models}
         declare_metrics(
@@ -94,128 +96,56 @@ class Watch:
             ],
         )
         versioned = declare_rules(cursor, rules, stamp, whole=True)
-        self._done_s = NONE if stamp is None else watermark_us // SECOND_US
-        self._panels = Panels(self._columns, self._done_s)
         for each in versioned:
             rule = each.rule
-            if rule.settings.enabled and not isinstance(rule.metric.tree, DriftQuery):
-                names = names_of(models.get(rule.model_id, ModelSettings(id=rule.model_id)))
-                self._panels.follow(each, names, self._number(rule.model_id))
-        self._settle()
-        if not self.idle:
-            self._rejoin(stands(cursor))
-            self._rebuild(watermark_us)
-
-    def _number(self, model_id: str) -> int:
-        if model_id not in self._numbers:
-            self._numbers[model_id] = len(self._models)
-            self._models.append(model_id)
-        return self._numbers[model_id]
-
-    def _settle(self) -> None:
-        self._watched = pa.array(self._models, pa.string())
+            model = models.get(rule.model_id, ModelSettings(id=rule.model_id))
+            if isinstance(rule.metric.tree, DriftQuery):
+                if rule.model_id in self._references.versions:
+                    self._drifts.follow(each, model, self._roster.number(rule.model_id))
+            elif rule.settings.enabled:
+                self._panels.follow(each, names_of(model), self._roster.number(rule.model_id))
+        self._drifts.begin()
         steps = [panel.track.step_s for panel in self._panels]
         self._step_s = int(np.gcd.reduce(steps)) if steps else 60
-        self._cursor.register(
-            "b_watched",
-            pa.table(
-                {
-                    "model_id": self._watched,
-                    "model_no": pa.array(range(len(self._models)), pa.int64()),
-                }
-            ),
-        )
-        self._cursor.execute("CREATE OR REPLACE TEMP TABLE watched AS FROM b_watched")
-        self._cursor.unregister("b_watched")
-
-    def _rejoin(self, before: dict[tuple[str, str | None], Stand]) -> None:
-        """Let the models and groups that were known join again, where they stood."""
-        rows = self._cursor.execute(
-            "SELECT model_no, epoch_us(first_event) FROM models_known JOIN watched USING (model_id)"
-            " WHERE first_event IS NOT NULL ORDER BY model_no"
-        ).fetchall()
-        self._started = dict(rows)
-        for panel in self._panels:
-            self._admit_stored_groups(panel)
-        groups = self._cursor.execute(
-            "SELECT model_no, property, group_value FROM rule_groups JOIN watched USING (model_id)"
-            " ORDER BY place"
-        ).fetchall()
-        for model_no, name, group in groups:
-            self._groups.setdefault((model_no, name), set()).add(group)
-        for panel in self._panels:
-            for model_no in panel.models:
-                if model_no not in self._started:
-                    continue
-                joining = (
-                    [None]
-                    if panel.group is None
-                    else [g for m, n, g in groups if (m, n) == (model_no, panel.group)]
-                )
-                for group in joining:
-                    panel.join(
-                        model_no, group, self._started[model_no], self._next_s(panel), before
-                    )
-
-    def _next_s(self, panel: Panel) -> int:
-        step = panel.track.step_s
-        return step if self._done_s == NONE else self._done_s // step * step + step
-
-    def _admit_stored_groups(self, panel: Panel) -> None:
-        """Find the groups of a property that no rule has asked for before, in order of lines."""
-        if panel.group is None:
-            return
-        models = ", ".join(str(each) for each in panel.models)
-        if number(
-            self._cursor,
-            "SELECT count(*) FROM rule_groups JOIN watched USING (model_id)"
-            f" WHERE property = $name AND model_no IN ({models})",
-            {"name": panel.group},
-        ):
-            return
-        column = quoted("t:" + panel.group)
-        for bounds in self._chunks():
-            rows = self._rowset.of_store(_MODEL_NO, bounds, 0)
-            self._cursor.register("w_rows", rows)
-            found = self._cursor.execute(
-                f"SELECT model_no, coalesce({column}, '__missing__') AS g, min(seq) AS seq"
-                f" FROM w_rows WHERE model_no IN ({models}) GROUP BY ALL ORDER BY 3"
-            ).fetchall()
-            self._cursor.unregister("w_rows")
-            self._note_groups(panel.group, [(model_no, group) for model_no, group, _ in found])
-
-    def _note_groups(self, name: str, found: Iterable[tuple[int, str]]) -> list[tuple[int, str]]:
-        new = []
-        for model_no, group in found:
-            known = self._groups.setdefault((model_no, name), set())
-            if group not in known:
-                known.add(group)
-                new.append((model_no, group))
-        for model_no, group in new:
-            self._cursor.execute(
-                "INSERT INTO rule_groups SELECT ?, ?, ?, count(*) FROM rule_groups",
-                [self._models[model_no], name, group],
-            )
-        return new
+        self._roster.settle()
+        if not self.idle:
+            self._roster.rejoin(self._panels, stands(cursor), self._done_s)
+            self._rebuild(watermark_us)
 
     def _rebuild(self, watermark_us: int) -> None:
         """Fill the windows from the stored events."""
         if watermark_us == NEVER:
             return
+        fresh = self._drifts.fresh
+        self._drifts.record_only(fresh)
         spans = [panel.track.lookback_s + panel.track.step_s for panel in self._panels]
         since_us = watermark_us - (max(spans) + 60) * SECOND_US
         recent = (
             f"greatest(event_time, coalesce(label_time, event_time)) >= make_timestamp({since_us})"
         )
         named = [n for n in (*self._columns.numbers, *self._columns.texts) if "labels." in n]
-        for bounds in self._chunks():
+        for bounds in chunks(self._cursor):
             # The time of a named truth is not at hand there: then everything is looked at.
-            where = bounds if named else f"{bounds} AND {recent}"
-            self._gather(self._rowset.of_store(_MODEL_NO, where, watermark_us))
+            where = bounds if named or fresh else f"{bounds} AND {recent}"
+            self._gather(self._rowset.of_store(MODEL_NO, where, watermark_us), 0)
+        self._drifts.record_only(None)
 
-    def _chunks(self) -> list[str]:
-        lines = number(self._cursor, "SELECT max(seq) + 1 FROM events_log")
-        return [f"seq >= {low} AND seq < {low + _CHUNK}" for low in range(0, lines, _CHUNK)]
+    # ---- reference sets ---------------------------------------------------------------------
+
+    @property
+    def pending(self) -> bool:
+        """Whether there are reference rows that no version of their model's set holds."""
+        return bool(self._references.pending)
+
+    def note(self, others: pa.Table, first_seq: int) -> None:
+        """Take note of the reference rows of a block, which are stored already."""
+        self._references.note(others, first_seq)
+
+    def freeze(self, watermark_us: int) -> None:
+        """Freeze the reference sets that have new rows, and open anew with them."""
+        self._references.load()
+        self._references.freeze(None if watermark_us == NEVER else watermark_us)
+        self.open(watermark_us)
 
     # ---- one block --------------------------------------------------------------------------
 
@@ -241,22 +171,23 @@ class Watch:
         """
         if self.idle or not (len(rows) or touched):
             return
-        places = pc.index_in(rows["series_id"], value_set=self._watched)
+        places = pc.index_in(rows["series_id"], value_set=self._roster.watched)
         watched = np.asarray(pc.is_valid(places))
         model_no = np.asarray(places.fill_null(0)).astype(np.int64)
         arrival = lines.arrival_us[rows["ordinal"].to_numpy()]
         parts = []
         if watched.any():
-            self._join_models(rows, watched, model_no, arrival)
+            self._roster.join_models(self._panels, rows, watched, (model_no, arrival))
             found = self._rowset.of_block(batch, rows, watched, model_no, arrival)
-            self._join_groups(found)
+            self._roster.join_groups(self._panels, found)
             if touched is not None and not touched[0].all():
                 found = found.filter(pa.array(touched[0][watched]))
             parts.append(found)
         if touched is not None and self._steps(rows, lines, touched):
-            parts.append(self._rowset.of_states(_MODEL_NO).select(self._names()))
+            parts.append(self._rowset.of_states(MODEL_NO).select(self._names()))
         if parts:
-            self._gather(pa.concat_tables([part.select(self._names()) for part in parts]))
+            found = pa.concat_tables([part.select(self._names()) for part in parts])
+            self._gather(found, lines.first_seq)
 
     def _names(self) -> list[str]:
         columns = self._columns
@@ -268,40 +199,6 @@ class Watch:
             *(f"t:{name}" for name in columns.texts),
             *truths,
         ]
-
-    def _join_models(
-        self, rows: pa.Table, watched: npt.NDArray[np.bool_], model_no: Ints, arrival: Ints
-    ) -> None:
-        where = np.flatnonzero(watched)
-        present, first = np.unique(model_no[where], return_index=True)
-        for number_, place in zip(present.tolist(), where[first].tolist(), strict=True):
-            if number_ in self._started:
-                continue
-            first_us = int(rows["event_us"][place].as_py())
-            self._started[number_] = first_us
-            for panel in self._panels:
-                if panel.group is None and number_ in panel.rules:
-                    panel.join(number_, None, first_us, _behind(int(arrival[place]), panel))
-
-    def _join_groups(self, found: pa.Table) -> None:
-        """Let groups join that a prediction names for the first time, in order of lines."""
-        names = {p.group for p in self._panels if p.group is not None}
-        if not names:
-            return
-        self._cursor.register("w_rows", found)
-        for name in sorted(names):
-            column = quoted("t:" + name)
-            pairs = self._cursor.execute(
-                f"SELECT model_no, coalesce({column}, '__missing__') AS g, arg_min(arrival_us, seq)"
-                " FROM w_rows GROUP BY ALL ORDER BY min(seq)"
-            ).fetchall()
-            arrivals = {(model_no, group): us for model_no, group, us in pairs}
-            for model_no, group in self._note_groups(name, arrivals):
-                for panel in self._panels:
-                    if panel.group == name and model_no in panel.rules:
-                        start = _behind(arrivals[model_no, group], panel)
-                        panel.join(model_no, group, self._started[model_no], start)
-        self._cursor.unregister("w_rows")
 
     def _steps(
         self,
@@ -316,7 +213,7 @@ class Watch:
         names = pa.chunked_array(
             [*again["series_id"].chunks, *votes["model_id"].chunks], pa.string()
         )
-        known = pc.is_in(names, value_set=self._watched)
+        known = pc.is_in(names, value_set=self._roster.watched)
         chosen = np.unique(ordinals[np.asarray(known)])
         if not len(chosen):
             return False
@@ -331,18 +228,24 @@ class Watch:
         self._cursor.unregister("b_arrivals")
         return found
 
-    def _gather(self, rows: pa.Table) -> None:
+    def _gather(self, rows: pa.Table, block_seq: int) -> None:
         if not len(rows):
             return
         self._cursor.register("w_rows", rows)
         present = set(np.unique(rows["model_no"].to_numpy()).tolist())
+        due, wanted = [], {}
         for panel in self._panels:
-            models = [each for each in panel.models if each in present and each in self._started]
-            if models:
-                listed = ", ".join(map(str, models))
-                panel.track.gather(self._cursor, listed)
-                if panel.coverage is not None:
-                    panel.coverage.gather(self._cursor, listed)
+            models = present & panel.rules.keys() & self._roster.started.keys()
+            for track in (panel.track, panel.coverage) if models else ():
+                if track is not None:
+                    due.append((track, models))
+                    wanted.update(track.wanted)
+        read = read_rows(self._cursor, rows, wanted)
+        for track, models in due:
+            watched = np.zeros(max(present) + 1, np.bool_)
+            watched[list(models)] = True
+            track.gather(read, watched)
+        self._drifts.gather(present, block_seq)
         self._cursor.unregister("w_rows")
 
     # ---- boundaries -------------------------------------------------------------------------
@@ -380,12 +283,3 @@ class Watch:
                 "model_id": pa.array([model for _, model in given], pa.string()),
             }
         )
-
-
-_MODEL_NO = "(SELECT w.model_no FROM watched w WHERE w.model_id = e.model_id)"
-
-
-def _behind(arrival_us: int, panel: Panel) -> int:
-    """Give the first boundary behind the watermark that a line has left."""
-    step = panel.track.step_s
-    return arrival_us // (step * SECOND_US) * step + step

@@ -8,54 +8,22 @@ window at every step and asks numpy.
 import json
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import duckdb
 import numpy as np
-import numpy.typing as npt
 import pytest
+from drift_windows import PANE_S, SERIES, Delta, changed_rows, windows_of
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from metric_panes import write_clock
 
 from engine.drift import MEASURES, contributions
-from engine.metrics import metric_id
 from engine.relations import VIEWS
 from engine.rows import TABLES
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC).replace(tzinfo=None)
-Delta = tuple[int, int, int, int]  # series, pane, bin, count
-Counts = npt.NDArray[np.int64]
-
-
-@dataclass(frozen=True)
-class Series:
-    """One binning, and how long its windows are."""
-
-    model: str
-    property: str
-    lookback_s: int
-    step_s: int
-    reference: tuple[int, ...]
-
-    @property
-    def binning(self) -> str:
-        return f"{self.model}/{self.property}"
-
-    def metric(self, measure: str) -> str:
-        return str(metric_id(self.model, f"{measure}({self.property})"))
-
-
-SERIES = (
-    Series("m", "features.a", 100, 10, (5, 20, 0, 75)),
-    Series("m", 'o\'dd "ä"', 30, 10, (3, 3, 3)),
-    Series("n", "features.a", 60, 60, (0, 1_000_000, 7)),
-    Series("n", "empty", 20, 10, (0, 0)),
-    Series("n", "finer", 25, 10, (40, 50)),
-)
-PANE_S = 5
 
 
 @pytest.fixture(scope="module")
@@ -78,7 +46,7 @@ def _define(con: duckdb.DuckDBPyConnection) -> None:
         for version in (2, 1):
             con.execute(
                 "INSERT INTO binnings VALUES (?, ?, ?, ?, 'event', ?)",
-                [each.binning, each.model, each.property, version, PANE_S],
+                [each.binning, each.model, each.name, version, PANE_S],
             )
             for place, count in enumerate(each.reference):
                 con.execute(
@@ -91,8 +59,7 @@ def _define(con: duckdb.DuckDBPyConnection) -> None:
         for measure in (*MEASURES, "HypothesisTest"):
             con.execute(
                 "INSERT INTO drift_metrics VALUES (?, ?, ?, ?, ?, ?, ?, true)",
-                [each.metric(measure), each.model, each.property, measure, each.binning]
-                + [each.lookback_s, each.step_s],
+                [each.metric(measure), each.model, each.name, measure, each.binning, *each.length],
             )
 
 
@@ -107,51 +74,13 @@ def _fill(con: duckdb.DuckDBPyConnection, deltas: list[Delta]) -> None:
         )
 
 
-# ---- the twin ----------------------------------------------------------------------------------
-
-
-def _panes(series: int, deltas: list[Delta]) -> dict[int, Counts]:
-    """Give the net counts of the panes that hold anything."""
-    bins = len(SERIES[series].reference)
-    found: dict[int, Counts] = {}
-    for number, pane, place, count in deltas:
-        if number == series:
-            row = found.setdefault(pane * PANE_S, np.zeros(bins, np.int64))
-            row[place % bins] += count
-    return {pane: row for pane, row in found.items() if row.any()}
-
-
-def _windows(series: int, deltas: list[Delta]) -> dict[int, Counts]:
-    """Give the counts of every window from the first pane's to the one that the last has left."""
-    each, panes = SERIES[series], _panes(series, deltas)
-    if not panes:
-        return {}
-    first = (min(panes) // each.step_s + 1) * each.step_s
-    last = ((max(panes) + each.lookback_s) // each.step_s + 1) * each.step_s
-    nothing = np.zeros(len(each.reference), np.int64)
-    return {
-        end: sum((n for at, n in panes.items() if end - each.lookback_s <= at < end), nothing)
-        for end in range(first, last + 1, each.step_s)
-    }
-
-
-def _changed(series: int, measure: str, windows: dict[int, Counts]) -> dict[int, tuple[Any, int]]:
-    reference, before = np.array(SERIES[series].reference), (None, 0)
-    found = {}
-    for end, counts in windows.items():
-        value: float | None = float(MEASURES[measure](reference, counts[None, :])[0])
-        value = None if value is None or math.isnan(value) else value
-        row = value, int(counts.sum())
-        both = value is not None and before[0] is not None
-        near = value is before[0] or (both and abs(value - before[0]) <= 1e-14 * max(value, 1))
-        if row[1] != before[1] or not near:
-            found[end] = row
-        before = row
-    return found
-
-
 def _in_time(end: int, step_s: int, watermark_s: int | None, last_s: int) -> bool:
     return end - step_s <= last_s or (watermark_s is not None and end <= watermark_s)
+
+
+def _near(value: float | None) -> Any:
+    undefined = value is None or math.isnan(value)
+    return None if undefined else pytest.approx(value, rel=1e-9, abs=1e-15)
 
 
 def _seconds(time: datetime) -> int:
@@ -170,15 +99,15 @@ def _compare(
     }
     expected = {}
     for number, each in enumerate(SERIES):
-        windows = _windows(number, deltas)
+        windows = windows_of(number, deltas)
         for measure in MEASURES:
-            for end, row in _changed(number, measure, windows).items():
+            for end, row in changed_rows(number, measure, windows).items():
                 if _in_time(end, each.step_s, watermark_s, last_s):
-                    expected[each.model, each.property, measure, end] = row, each
+                    expected[each.model, each.name, measure, end] = row, each
     assert found.keys() == expected.keys()
     for key, ((value, size), each) in expected.items():
         got, *rest = found[key]
-        assert got == (None if value is None else pytest.approx(value, rel=1e-9, abs=1e-15)), key
+        assert got == _near(value), key
         interim = watermark_s is None or key[3] > watermark_s
         assert rest == [size, interim, each.metric(key[2]), 2, each.lookback_s], key
 
@@ -192,7 +121,7 @@ def _compare_bins(con: duckdb.DuckDBPyConnection, deltas: list[Delta]) -> None:
         found.setdefault((binning, _seconds(end)), []).append(tuple(row))
     for number, each in enumerate(SERIES):
         reference, bins = np.array(each.reference), len(each.reference)
-        for end, counts in _windows(number, deltas).items():
+        for end, counts in windows_of(number, deltas).items():
             size, base = int(counts.sum()), int(reference.sum())
             rows = found.pop((each.binning, end), [])
             if not rows:  # an empty window behind another empty one
@@ -280,13 +209,13 @@ def test_law_the_bins_of_a_window_sum_to_its_psi(con: duckdb.DuckDBPyConnection)
     write_clock(con, 250, 299)
     rows = con.execute(
         "SELECT v.value, sum(b.contribution), v.sample_count, sum(b.target_count), count(*)"
-        " FROM drift_values v LEFT JOIN drift_bins b USING (model_id, property, window_start,"
+        " FROM drift_values v LEFT JOIN drift_bins b USING (binning, window_start,"
         " window_end, reference_version) WHERE measure = 'PSI'"
         " GROUP BY v.model_id, v.property, v.window_end, v.value, v.sample_count"
     ).fetchall()
     assert len(rows) > 100
     for value, total, size, counted, bins in rows:
-        assert total == (None if value is None else pytest.approx(value, rel=1e-9, abs=1e-15))
+        assert total == _near(value)
         assert (size, bins > 1) == (counted, True)
 
 
@@ -399,7 +328,7 @@ def test_contract_columns(con: duckdb.DuckDBPyConnection) -> None:
         found = con.execute(f"DESCRIBE {relation}").fetchall()
         kinds[relation] = {row[0]: row[1] for row in found}
     assert kinds["drift_values"] == {
-        **dict.fromkeys(("model_id", "property", "measure"), "VARCHAR"),
+        **dict.fromkeys(("model_id", "property", "measure", "binning"), "VARCHAR"),
         **dict.fromkeys(("window_start", "window_end"), "TIMESTAMP"),
         **dict.fromkeys(("value", "threshold"), "DOUBLE"),
         "metric_id": "UUID",

@@ -96,10 +96,9 @@ def test_golden_check(tmp_path, capsys):
     assert main(["check", str(path)]) == 2
     told = capsys.readouterr()
     assert told.out == ""
-    keys = "data, sources, time, models, users, retention, limits"
     assert told.err.splitlines() == [
         f'{path}:1: models[0].threshold must be a number from 0 to 1, got "high"',
-        f"{path}:2: `rules` is not a known key: the keys are {keys}",
+        f'{path}:2: `rules` is not a known key; did you mean "alert_rules"?',
     ]
 
 

@@ -6,16 +6,23 @@ time basis; the two must not differ in one bit.
 
 import random
 from dataclasses import replace
+from itertools import cycle
 
+import duckdb
+import harness
 import pytest
-from query_rows import NAMES, START, cursor_of, one, random_rows, run, seconds
+from query_rows import NAMES, START, close, cursor_of, one, random_rows, run, seconds
 
+from engine.config import ModelSettings, Settings
+from engine.decode import Decoder
 from engine.query.answer import answer
 from engine.query.check import check_metric
-from engine.query.columns import StoredColumns
+from engine.query.columns import StoredColumns, rows_sql
 from engine.query.compile import AGGREGATES, plan_of
 from engine.query.functions import FUNCTIONS
+from engine.query.names import ModelNames
 from engine.query.parse import parse
+from engine.query.parse_defaults import default_query
 from engine.query.projected import Projected
 
 MODELS = (
@@ -95,3 +102,61 @@ def _agreed(rows, tree, names, rng):
     live, _ = run(cursor, plan, columns, time=time, relation=relation, pane_s=pane_s)
     assert found["x"] == live
     return live
+
+
+# ---- the same numbers as metric_values ---------------------------------------------------------
+
+SETTINGS = Settings(
+    models=(
+        ModelSettings("m0", classes=("no", "yes"), positive="no"),
+        ModelSettings("m1", positive="yes", positive_property="p", threshold=0.3335),
+        ModelSettings("m2"),
+    )
+)
+PROPERTIES = {"features.age": "number", "features.p": "number"}
+
+
+def _lines(seed):
+    """Events of three models, the third one of numbers; some labels come late."""
+    rng, events = random.Random(seed), []
+    for index in range(240):
+        model = index % 3
+        classes = ("yes", "no") if model < 2 else (0.5, 2.25, 4.5)
+        event = {"model_id": f"m{model}", "id": str(index), "timestamp": 1_000 * (index + 60)}
+        event |= {"prediction": rng.choice(classes), "score": round(rng.random(), 2)}
+        event["features"] = {"age": rng.choice([None, rng.uniform(0, 9)]), "p": rng.random()}
+        if model == 0:
+            del event["features"]["p"]
+        if rng.random() < 0.8:
+            late = {"type": "label", "timestamp": event["timestamp"] + rng.choice([-5, 90]) * 1_000}
+            late |= {key: event[key] for key in ("model_id", "id")} | {"label": rng.choice(classes)}
+            events.append(late)
+        events.append(event)
+    return events
+
+
+def test_contract_AR_49_default_metrics_are_their_queries():
+    decoder = Decoder(
+        duckdb.connect(config={"threads": 1}),
+        max_future_us=None, line_bytes=1 << 20, positive={"m1": ("yes", "p")},
+    )  # fmt: skip
+    store = harness.run(decoder, harness.encoded(_lines(2)), cycle([37, 11]), SETTINGS)
+    found = store.execute(
+        "SELECT model_id, metric_name, class_or_group, time_basis, epoch_us(window_start),"
+        " epoch_us(window_end), value, sample_count FROM metric_values ORDER BY ALL"
+    ).fetchall()
+    seen = set()
+    for model, name, group, basis, start, end, value, _ in random.Random(1).sample(found, 150):
+        settings = next(each for each in SETTINGS.models if each.id == model)
+        names = ModelNames(
+            model, PROPERTIES, ("no", "yes") if model < "m2" else (),
+            settings.positive, settings.positive_property, settings.threshold,
+        )  # fmt: skip
+        query, _ = default_query(name if group is None or "(" in name else f"{name}({group})")
+        tree = parse(query, names)
+        rows = rows_sql(names, "inference")
+        (row,) = answer(store, names, tree, lambda _, rows=rows: rows, (start, end, basis))
+        (told,) = row.values()
+        assert close(told, value) or told == pytest.approx(value, rel=1e-9), (model, name, group)
+        seen.add(tree.select[0].function)
+    assert len(seen) > 20

@@ -267,12 +267,12 @@ def test_names_shared_by_containers():
     assert truth.name == "labels.x"
 
 
-def test_unseen_names_are_guessed_only_while_names_are_incomplete():
-    assert parse(select({"property": "shop"}), UNSEEN).select[0].name == "features.shop"
+def test_unseen_names_are_looked_for_anywhere_only_while_names_are_incomplete():
+    assert parse(select({"property": "shop"}), UNSEEN).select[0].name == "?.shop"
     assert parse(select({"property": "labels.y"}), UNSEEN).select[0].name == "labels.y"
     item = call("rmse", ground_truth_property="t", predicted_property="p")
     parameters = parse(select(item), UNSEEN).select[0].parameters
-    assert [each.name for each in parameters.values()] == ["labels.t", "predictions.p"]
+    assert [each.name for each in parameters.values()] == ["labels.t", "?.p"]
     assert fault(select({"property": "shop"})) == (
         '`query.select[0].property` must be a property of model triage, got "shop"'
     )

@@ -1,0 +1,321 @@
+"""Drift over rolling windows: bins of each model, counted and compared with its reference set.
+
+A feed reads all properties that are watched over the same rows at once; each track bins its own and
+rolls the counts of the bins like any other whole numbers. `HypothesisTest` of numbers needs the
+values themselves and keeps them as a multiset.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import duckdb
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from engine.drift import MEASURES
+from engine.drift_bins import Bins, bin_numbers, bin_texts
+from engine.drift_tests import chi2_test, ks_test
+from engine.panes import pane_of
+from engine.query.plan import Multiset
+from engine.rules.multisets import Entries, Multisets
+from engine.rules.reader import Read, Wanted
+from engine.rules.rowset import RowColumns
+from engine.rules.tracks import Reading, Series, Track
+from engine.rules.windows import Deltas, Windows
+
+__all__ = ["BinTrack", "Binned", "Feed", "Rows", "TestTrack", "feed_of"]
+
+Ints = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
+
+SILENT = np.inf
+"""A threshold that nothing passes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Binned:
+    """The bins of one model, frozen with its reference set.
+
+    Attributes
+    ----------
+    binning, version : str, int
+        Where they are stored.
+    threshold : callable or None
+        Samples of a window to the threshold: of rules whose threshold is dynamic.
+    ordered : float64 or None
+        The reference values, ascending: of numbers under `HypothesisTest`.
+    """
+
+    bins: Bins
+    binning: str
+    version: int
+    threshold: Callable[[int], float] | None = None
+    ordered: Floats | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Rows that a feed has read, grouped by (model, pane, arrival); shape (n,) and (g,)."""
+
+    model_no: Ints
+    seq: Ints
+    weight: Ints
+    pane_s: Ints
+    enter_s: Ints
+    group: Ints
+    first: Ints
+    columns: Mapping[str, Any]
+
+
+@dataclass(slots=True)
+class Feed:
+    """Reads what several tracks need of the same rows.
+
+    Attributes
+    ----------
+    keys, tail : str
+        SQL: the columns that tell window and row, and which rows count.
+    listed : dict of str to str
+        SQL of each column that a track reads.
+    """
+
+    keys: str
+    tail: str
+    parameters: Mapping[str, object]
+    step_s: int
+    listed: dict[str, str] = field(default_factory=dict)
+
+    def read(self, cursor: duckdb.DuckDBPyConnection, models: str) -> Rows:
+        """Read the rows of ``w_rows`` of the models that `models`, SQL, lists."""
+        wanted = "".join(f", {sql} AS v{i}" for i, sql in enumerate(self.listed.values()))
+        table = cursor.sql(
+            f"SELECT {self.keys}, r.seq, r.weight{wanted}"
+            f" FROM w_rows r WHERE r.model_no IN ({models}) AND {self.tail}",
+            params=dict(self.parameters),
+        ).to_arrow_table()
+        model_no, pane = table["model_no"].to_numpy(), table["pane_s"].to_numpy()
+        enter = table["enter_s"].to_numpy()
+        group, first = _grouped(model_no, pane, enter, self.step_s)
+        columns = {sql: table[f"v{i}"] for i, sql in enumerate(self.listed.values())}
+        seq, weight = table["seq"].to_numpy(), table["weight"].to_numpy()
+        return Rows(model_no, seq, weight, pane, enter, group, first, columns)
+
+
+def feed_of(
+    columns: RowColumns,
+    truths: tuple[str, ...],
+    basis: str,
+    step_s: int,
+    where: tuple[str, Mapping[str, object]],
+) -> Feed:
+    """Write the statement of a feed; `where` is the filter of the target and its parameters."""
+    label_basis = basis == "label"
+    moment = columns.moment(truths, label_basis=label_basis)
+    needed = truths or (("label",) if label_basis else ())
+    conditions = [columns.present(needed), f"({where[0]})"] + ([] if needed else ["r.changed"])
+    columns.note(where[0])
+    pane = pane_of(moment, step_s)
+    arrival = pane_of("make_timestamp(r.arrival_us)", step_s)
+    keys = (
+        f"r.model_no, {pane} AS pane_s, (greatest({pane}, {arrival}) + {step_s})::BIGINT AS enter_s"
+    )
+    if needed:
+        columns.last(" ".join((keys, *conditions)))
+    return Feed(keys, " AND ".join(conditions), where[1], step_s)
+
+
+def _grouped(model_no: Ints, pane: Ints, enter: Ints, step_s: int) -> tuple[Ints, Ints]:
+    """Give the number of the group (model, pane, arrival) of each row, and a row of each."""
+    if not len(pane):
+        return np.zeros(0, np.int64), np.zeros(0, np.int64)
+    place = (pane - pane.min()) // step_s
+    late = (enter - pane) // step_s - 1
+    key = (model_no * (int(place.max()) + 1) + place) * (int(late.max()) + 1) + late
+    _, first, group = np.unique(key, return_index=True, return_inverse=True)
+    return group, first
+
+
+class _FedTrack(Track):
+    """What both kinds of drift track share: a column of a feed, and what is frozen by model."""
+
+    def __init__(self, feed: Feed, column: str, series: Series, windows: tuple[int, int]) -> None:
+        super().__init__(None, series, *windows)  # type: ignore[arg-type] # fed by its feed
+        self.feed = feed
+        self.column = column
+        self.frozen: dict[int, Binned] = {}
+
+    @property
+    def wanted(self) -> Wanted:
+        """Nothing: the feed brings the rows (`take`)."""
+        return {}
+
+    def gather(self, read: Read, watched: npt.NDArray[np.bool_]) -> None:
+        """Do nothing: the feed brings the rows (`take`)."""
+
+    def blank(self) -> tuple[float, int]:
+        """Give value and samples of an empty window."""
+        return float("nan"), 0
+
+    def _thresholds(self, series: Ints, samples: Ints) -> Floats | None:
+        found = np.full(len(series), SILENT)
+        for number in np.unique(series):
+            threshold = self.frozen[self.series.keys[number][0]].threshold
+            if threshold is None:
+                return None
+            rows = np.flatnonzero(series == number)
+            sizes, place = np.unique(samples[rows], return_inverse=True)
+            found[rows] = np.array([threshold(int(size)) for size in sizes])[place]
+        return found
+
+
+class BinTrack(_FedTrack):
+    """Counts of bins under one measure.
+
+    Attributes
+    ----------
+    recorded : list of pyarrow.Table
+        What the rows taken add to `bin_panes`, of the models in `recording`; emptied by its owner.
+    """
+
+    def __init__(
+        self,
+        feed: Feed,
+        column: str,
+        series: Series,
+        windows: tuple[int, int],
+        measure: str,
+    ) -> None:
+        super().__init__(feed, column, series, windows)
+        self._measure = chi2_test if measure == "HypothesisTest" else MEASURES[measure]
+        self._windows = Windows(0, 0)
+        self.recording: set[int] = set()
+        self.recorded: list[pa.Table] = []
+
+    def begin(self) -> None:
+        """Make the windows wide enough, once all models are known."""
+        self._windows = Windows(max(len(each.bins) for each in self.frozen.values()), 0)
+
+    def take(self, rows: Rows) -> None:
+        """Take in the rows of the feed."""
+        width = max(len(each.bins) for each in self.frozen.values())
+        codes = np.full(len(rows.seq), -1, np.int64)
+        for number, frozen in self.frozen.items():
+            mine = np.flatnonzero(rows.model_no == number)
+            if len(mine):
+                codes[mine] = _codes(frozen.bins, rows.columns[self.column], mine)
+        used = codes >= 0
+        size = len(rows.first)
+        group, weight = rows.group[used], rows.weight[used]
+        flat = np.bincount(
+            group * width + codes[used], weights=weight, minlength=size * width
+        ).astype(np.int64)
+        counts = flat.reshape(size, width)
+        least = np.full(size, np.iinfo(np.int64).max)
+        np.minimum.at(least, group, rows.seq[used])
+        there = np.flatnonzero(counts.any(axis=1))
+        first = rows.first[there]
+        self._record(rows.model_no[first], rows.pane_s[first], counts[there])
+        known = self.series.known(rows.model_no[first])
+        there, first = there[known], first[known]
+        self._windows.grow(len(self.series.keys))
+        self._windows.add(
+            Deltas(
+                self.series.of(rows.model_no[first], None),
+                rows.enter_s[first],
+                self.leave_s(rows.pane_s[first]),
+                least[there],
+                counts[there],
+                np.zeros((len(there), 0), object),
+            )
+        )
+
+    def _record(self, model_no: Ints, pane_s: Ints, counts: Ints) -> None:
+        for number in self.recording:
+            mine = model_no == number
+            if not mine.any():
+                continue
+            frozen, panes = self.frozen[number], pane_s[mine]
+            row, code = np.nonzero(counts[mine])
+            self.recorded.append(
+                pa.table(
+                    {
+                        "binning": pa.repeat(pa.scalar(frozen.binning), len(row)),
+                        "version": pa.repeat(pa.scalar(frozen.version, pa.int32()), len(row)),
+                        "pane_s": pa.array(panes[row]),
+                        "bin": pa.array(code.astype(np.int32)),
+                        "count": pa.array(counts[mine][row, code]),
+                    }
+                )
+            )
+
+    def advance(self, until_s: int) -> Reading:
+        """Give what changes at boundaries up to `until_s`."""
+        self._windows.grow(len(self.series.keys))
+        moves = self._windows.advance(until_s)
+        value = np.full(len(moves.series), np.nan)
+        samples = moves.counts.sum(axis=1)
+        starts = np.flatnonzero(np.append(True, moves.series[1:] != moves.series[:-1]))
+        starts = starts if len(moves.series) else starts[:0]
+        for start, stop in zip(starts, [*starts[1:], len(moves.series)], strict=True):
+            bins = self.frozen[self.series.keys[moves.series[start]][0]].bins
+            value[start:stop] = self._measure(bins.reference, moves.counts[start:stop, : len(bins)])
+        thresholds = self._thresholds(moves.series, samples)
+        return Reading(moves.series, moves.time_s, value, samples, thresholds)
+
+    def first_seq(self, series: int, time_s: int) -> int | None:
+        """Give the least line number behind a window of the last advance."""
+        return self._windows.first_seq(series, time_s)
+
+
+class TestTrack(_FedTrack):
+    """The two-sample Kolmogorov-Smirnov test of a number."""
+
+    def __init__(self, feed: Feed, column: str, series: Series, windows: tuple[int, int]) -> None:
+        super().__init__(feed, column, series, windows)
+        self._windows = Multisets()
+
+    def take(self, rows: Rows) -> None:
+        """Take in the rows of the feed that have the number."""
+        values = rows.columns[self.column].to_numpy(zero_copy_only=False)
+        mine = np.isin(rows.model_no, list(self.frozen)) & ~np.isnan(values)
+        mine = np.flatnonzero(mine)
+        mine = mine[self.series.known(rows.model_no[mine])]
+        self._windows.add(
+            Entries(
+                self.series.of(rows.model_no[mine], None),
+                rows.enter_s[mine],
+                self.leave_s(rows.pane_s[mine]),
+                rows.seq[mine],
+                rows.pane_s[mine],
+                values[mine],
+                rows.weight[mine],
+            )
+        )
+
+    def advance(self, until_s: int) -> Reading:
+        """Give what changes at boundaries up to `until_s`."""
+        moves = self._windows.advance(until_s)
+        series = np.array([move.series for move in moves], np.int64)
+        samples = np.array([move.content.weights.sum() for move in moves], np.int64)
+        value = np.array([self._value(m.series, m.content) for m in moves], np.float64)
+        times = np.array([move.time_s for move in moves], np.int64)
+        return Reading(series, times, value, samples, self._thresholds(series, samples))
+
+    def _value(self, series: int, content: Multiset) -> float:
+        ordered = self.frozen[self.series.keys[series][0]].ordered
+        if ordered is None or not len(content.entries):
+            return float("nan")
+        return ks_test(ordered, content.entries, content.weights)
+
+    def first_seq(self, series: int, time_s: int) -> int | None:
+        """Give the least line number behind a window of the last advance."""
+        return self._windows.first_seq(series, time_s)
+
+
+def _codes(bins: Bins, column: "pa.ChunkedArray[Any]", rows: Ints) -> Ints:
+    if bins.kind == "number":
+        values = column.to_numpy(zero_copy_only=False)
+        return np.asarray(bin_numbers(bins, values[rows]), np.int64)
+    return np.asarray(bin_texts(bins, column.take(pa.array(rows, pa.int64()))), np.int64)

@@ -1,0 +1,384 @@
+"""Drift rules: what each compares with what, and the default ones of every feature.
+
+As soon as a model has a frozen reference set, every feature of it is binned, its drift is kept for
+`drift_values`, and it gets a PSI alert whose threshold is computed from the reference set (AR-50,
+AR-51). Bins, thresholds and definitions are stored, so that a restart computes nothing twice.
+"""
+
+import json
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
+from typing import Any
+from uuid import uuid3
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from engine.config import ModelSettings, RuleSettings, Settings
+from engine.drift import MEASURES
+from engine.drift_bins import Bins, bin_numbers, bin_texts, category_bins, number_bins
+from engine.drift_thresholds import Calibration, neighbours
+from engine.metrics import METRIC_NAMESPACE, metric_id
+from engine.query.check import truths_of
+from engine.query.compile import filter_of
+from engine.query.expressions import Scope, truths_among
+from engine.query.tree import DriftQuery
+from engine.rule_names import rule_name
+from engine.rules.definition import Rule, names_of, rule_of
+from engine.rules.drifting import Binned, BinTrack, Feed, TestTrack, feed_of
+from engine.rules.panel import Panel, Versioned
+from engine.rules.panels import Panels, coverage_of
+from engine.rules.references import References
+from engine.rules.tracks import Series
+
+__all__ = ["Drifts"]
+
+_TEST_BINS = 100
+
+
+@dataclass(slots=True)
+class Drifts:
+    """Builds the panels of drift rules.
+
+    Attributes
+    ----------
+    tracks : list
+        All that were built, each once.
+    fresh : set of str
+        Binnings that were not stored before: their history is still to be counted.
+    """
+
+    cursor: duckdb.DuckDBPyConnection
+    settings: Settings
+    references: References
+    panels: Panels
+    feeds: dict[object, Feed] = field(default_factory=dict)
+    tracks: dict[object, BinTrack | TestTrack] = field(default_factory=dict)
+    fresh: set[str] = field(default_factory=set)
+    _recorded: set[str] = field(default_factory=set)
+    _written: set[str] | None = None
+    _values: dict[tuple[str, str, str], pa.Table] = field(default_factory=dict)
+
+    # ---- the default rules ------------------------------------------------------------------
+
+    def default_rules(self, declared: Iterable[Rule]) -> list[Rule]:
+        """Give the PSI rule of every feature that has a reference."""
+        taken: dict[str, set[str]] = {}
+        for rule in declared:
+            taken.setdefault(rule.model_id, set()).add(rule.name)
+        models = {model.id: model for model in self.settings.models}
+        found = []
+        for model_id in self.references.versions:
+            model = models.get(model_id, ModelSettings(id=model_id))
+            names = taken.setdefault(model_id, set())
+            for feature in self.references.features(model_id):
+                found.append(self._default_rule(model, feature, names))
+                names.add(found[-1].name)
+        return found
+
+    def _default_rule(self, model: ModelSettings, feature: str, taken: set[str]) -> Rule:
+        metric = f"PSI({feature})"
+        lookback_s = model.drift_lookback_s or self.settings.time.drift_lookback_s
+        told = RuleSettings(
+            model.id,
+            metric,
+            "upper",
+            None,
+            "warning",
+            wait_us=lookback_s * 1_000_000,
+            enabled=model.drift_alerts,
+        )
+        name = rule_name(metric, "upper", taken)
+        return rule_of(self.settings, model, told, name, is_default=True)
+
+    # ---- building ---------------------------------------------------------------------------
+
+    def follow(self, each: Versioned, model: ModelSettings, model_no: int) -> None:
+        """Let a drift rule be followed, or only its bins be kept where it is not enabled."""
+        rule, tree = each.rule, each.rule.metric.tree
+        if not isinstance(tree, DriftQuery) or rule.model_id not in self.references.versions:
+            return
+        names = names_of(model)
+        column = tree.properties[0].name
+        base = repr(tree.base.filter)
+        kind = self._kind(rule.model_id, column)
+        scope = Scope(names, self.panels.columns)
+        where = filter_of(tree.target.filter, scope)
+        columns = self.panels.columns
+        sql = columns.number(column) if kind == "number" else columns.text(column)
+        columns.note(sql)
+        truths = tuple(sorted({*truths_of(tree), *truths_among(scope.properties)}))
+        feed_key = (where, tuple(scope.parameters.items()), truths, rule.time_basis, rule.step_s)
+        if feed_key not in self.feeds:
+            target = (where, dict(scope.parameters))
+            self.feeds[feed_key] = feed_of(columns, truths, rule.time_basis, rule.step_s, target)
+        feed = self.feeds[feed_key]
+        feed.listed[sql] = sql
+        dynamic = rule.settings.threshold is None
+        covered = rule.settings.min_label_coverage > 0
+        key = (*feed_key, sql, base, tree.num_bins, tree.metric, rule.lookback_s, dynamic, covered)
+        test = tree.metric == "HypothesisTest" and kind == "number"
+        track = self._track(key, feed, sql, rule, test=test)
+        frozen = self._frozen(each, model, kind, test=test)
+        if not test:
+            self._record(track, model_no, frozen.binning)
+        track.frozen[model_no] = frozen
+        if not rule.settings.enabled:
+            self.panels.keep(key, lambda: self._panel(track, rule, covered=covered), model_no)
+        else:
+            self.panels.add(key, lambda: self._panel(track, rule, covered=covered), model_no, each)
+
+    def _track(
+        self, key: object, feed: Feed, sql: str, rule: Rule, *, test: bool
+    ) -> BinTrack | TestTrack:
+        if key not in self.tracks:
+            series = Series(grouped=False, limit=0)
+            windows = rule.lookback_s, rule.step_s
+            tree = rule.metric.tree
+            measure = tree.metric if isinstance(tree, DriftQuery) else ""
+            self.tracks[key] = (
+                TestTrack(feed, sql, series, windows)
+                if test
+                else BinTrack(feed, sql, series, windows, measure)
+            )
+        return self.tracks[key]
+
+    def _panel(self, track: BinTrack | TestTrack, rule: Rule, *, covered: bool) -> Panel:
+        coverage = (
+            coverage_of(self.panels.columns, rule.lookback_s, rule.step_s) if covered else None
+        )
+        return Panel(track, coverage, None, self.panels.done_s)
+
+    def _record(self, track: BinTrack | TestTrack, model_no: int, binning: str) -> None:
+        if isinstance(track, BinTrack) and binning not in self._recorded:
+            self._recorded.add(binning)
+            track.recording.add(model_no)
+
+    def begin(self) -> None:
+        """Make all tracks ready for rows, once every rule was added."""
+        for track in self.tracks.values():
+            if isinstance(track, BinTrack):
+                track.begin()
+
+    # ---- rows -------------------------------------------------------------------------------
+
+    def record_only(self, binnings: set[str] | None) -> None:
+        """Write what is binned from now on for these binnings alone; None: for all."""
+        self._written = binnings
+
+    def gather(self, present: set[int], block_seq: int) -> None:
+        """Take in the rows of ``w_rows`` of the models present."""
+        for feed in self.feeds.values():
+            tracks = [track for track in self.tracks.values() if track.feed is feed]
+            models = sorted({number for track in tracks for number in track.frozen} & present)
+            if not models:
+                continue
+            rows = feed.read(self.cursor, ", ".join(map(str, models)))
+            for track in tracks:
+                track.take(rows)
+        self._write(block_seq)
+
+    def _write(self, block_seq: int) -> None:
+        """Write the deltas of `bin_panes`."""
+        tables = []
+        for track in self.tracks.values():
+            if isinstance(track, BinTrack):
+                tables += track.recorded
+                track.recorded = []
+        if not tables:
+            return
+        rows = pa.concat_tables(tables)
+        if self._written is not None:
+            wanted = pa.array(sorted(self._written), pa.string())
+            rows = rows.filter(pc.is_in(rows["binning"], value_set=wanted))
+        self.cursor.register("b_binned", rows)
+        self.cursor.execute(
+            "INSERT INTO bin_panes SELECT binning, version, pane_s, bin, count, $seq FROM b_binned",
+            {"seq": block_seq},
+        )
+        self.cursor.unregister("b_binned")
+
+    # ---- what is frozen ---------------------------------------------------------------------
+
+    def _kind(self, model_id: str, name: str) -> str:
+        stored = self.cursor.execute(
+            "SELECT d.bins FROM binnings b JOIN bin_definitions d USING (binning, version)"
+            " WHERE b.model_id = ? AND b.property = ? AND b.version = ?",
+            [model_id, name, self.references.versions[model_id].version],
+        ).fetchall()
+        if stored:
+            return str(json.loads(stored[0][0])["kind"])
+        return self.references.kind(model_id, name)
+
+    def _frozen(self, each: Versioned, model: ModelSettings, kind: str, *, test: bool) -> Binned:
+        """Give the bins of a rule's property, made from the reference set or as stored."""
+        rule, tree = each.rule, _drift(each.rule)
+        version = self.references.versions[rule.model_id].version
+        name, size = tree.properties[0].name, _TEST_BINS if test else tree.num_bins
+        binning = _binning(rule, size)
+        stored = self.cursor.execute(
+            "SELECT bins FROM bin_definitions WHERE binning = ? AND version = ?",
+            [binning, version],
+        ).fetchall()
+
+        def column() -> "pa.ChunkedArray[Any]":
+            return self._column(model, tree, name, kind)
+
+        if stored:
+            bins = Bins.of_json(stored[0][0])
+        else:
+            bins = _bins(name, column(), kind, size)
+            self._store(binning, version, bins, rule)
+            if not test:
+                self.fresh.add(binning)
+        if not test:
+            self._declare(rule, tree, binning)
+        threshold = None
+        if rule.settings.threshold is None:
+            threshold = self._threshold(rule, version, bins, tree.metric, column)
+        ordered = np.sort(column().drop_null().to_numpy()) if test else None
+        return Binned(bins, binning, version, threshold, ordered)
+
+    def _column(
+        self, model: ModelSettings, tree: DriftQuery, name: str, kind: str
+    ) -> "pa.ChunkedArray[Any]":
+        """Read a property of the reference set; all features at once, since they are all needed."""
+        key = (model.id, repr(tree.base.filter), "")
+        if name.startswith("features.") and kind == self._features(model.id).get(name):
+            wanted = self._features(model.id)
+        else:
+            key, wanted = (model.id, repr(tree.base.filter), name), {name: kind}
+        if key not in self._values:
+            names = names_of(model)
+            self._values[key] = self.references.columns(names, wanted, tree.base.filter)
+        return self._values[key][name]
+
+    def _features(self, model_id: str) -> dict[str, str]:
+        return self.references.features(model_id)
+
+    def _store(self, binning: str, version: int, bins: Bins, rule: Rule) -> None:
+        cursor = self.cursor
+        cursor.execute(
+            "INSERT INTO binnings VALUES (?, ?, ?, ?, ?, ?)",
+            [binning, rule.model_id, bins.property, version, rule.time_basis, rule.step_s],
+        )
+        cursor.execute(
+            "INSERT INTO bin_definitions VALUES (?, ?, ?)", [binning, version, bins.to_json()]
+        )
+        rows = bins.rows()
+        table = pa.table(
+            {
+                "bin": pa.array([row.bin for row in rows], pa.int32()),
+                "lower": pa.array([_finite(row.lower) for row in rows], pa.float64()),
+                "upper": pa.array([_finite(row.upper) for row in rows], pa.float64()),
+                "category": pa.array([row.category for row in rows], pa.string()),
+                "reference_count": pa.array(bins.reference),
+            }
+        )
+        cursor.register("b_bins", table)
+        cursor.execute(
+            "INSERT INTO bin_edges SELECT $binning, $version, bin, lower, upper, category,"
+            " reference_count FROM b_bins",
+            {"binning": binning, "version": version},
+        )
+        cursor.unregister("b_bins")
+
+    def _declare(self, rule: Rule, tree: DriftQuery, binning: str) -> None:
+        """Write which measures of a binning `drift_values` has."""
+        own = [(str(rule.metric.metric_id), tree.metric)]
+        if rule.is_default:
+            own = [
+                (str(metric_id(rule.model_id, f"{measure}({tree.properties[0].name})")), measure)
+                for measure in MEASURES
+            ]
+        for identity, measure in own:
+            if measure not in MEASURES:
+                continue
+            told = [identity, rule.model_id, tree.properties[0].name, measure, binning]
+            self.cursor.execute(
+                "INSERT INTO drift_metrics SELECT $1, $2, $3, $4, $5, $6, $7, $8"
+                " WHERE NOT EXISTS (SELECT 1 FROM drift_metrics WHERE metric_id = $1"
+                " AND binning = $5 AND lookback_s = $6)",
+                [*told, rule.lookback_s, rule.step_s, rule.is_default],
+            )
+
+    # ---- thresholds -------------------------------------------------------------------------
+
+    def _threshold(
+        self,
+        rule: Rule,
+        version: int,
+        bins: Bins,
+        measure: str,
+        column: "Callable[[], pa.ChunkedArray[Any]]",
+    ) -> Callable[[int], float]:
+        """Give the dynamic threshold by the samples of a window; computed once for each size."""
+        identity = str(rule.metric.metric_id)
+        rows = self.cursor.execute(
+            "SELECT sample_low, threshold FROM drift_thresholds WHERE metric_id = ?"
+            " AND version = ? AND lookback_s = ?",
+            [identity, version, rule.lookback_s],
+        ).fetchall()
+        known: dict[int, float] = {neighbours(low)[0]: passed for low, passed in rows}
+        made: list[Calibration] = []
+
+        def threshold(samples: int) -> float:
+            if samples <= 0:
+                return float("inf")
+            low, high = neighbours(samples)
+            if low not in known:
+                if not made:
+                    values = column()
+                    codes = (
+                        bin_numbers(bins, values.to_numpy(zero_copy_only=False))
+                        if bins.kind == "number"
+                        else bin_texts(bins, values)
+                    )
+                    seed = f"{rule.model_id}\0{bins.property}\0{version}"
+                    made.append(Calibration.of(bins, codes, measure, seed))
+                known[low] = made[0].threshold(samples, rule.lookback_s, rule.step_s)
+                # The sizes that share it: from the power of √2 up to the next one.
+                least = low if neighbours(low)[0] == low else low + 1
+                sizes = [least, max(least, high - 1)]
+                self.cursor.execute(
+                    "INSERT INTO drift_thresholds VALUES (?, ?, ?, ?, ?, ?)",
+                    [identity, version, rule.lookback_s, *sizes, known[low]],
+                )
+            return known[low]
+
+        return threshold
+
+
+def _bins(name: str, column: "pa.ChunkedArray[Any]", kind: str, size: int) -> Bins:
+    bins = (
+        number_bins(name, column.to_numpy(zero_copy_only=False), size)
+        if kind == "number"
+        else category_bins(name, column)
+    )
+    if bins.reference[:-1].any():
+        return bins
+    # Nothing to compare with: drift is undefined, not infinite.
+    return replace(bins, reference=np.zeros_like(bins.reference))
+
+
+def _drift(rule: Rule) -> DriftQuery:
+    tree = rule.metric.tree
+    if not isinstance(tree, DriftQuery):
+        msg = "only a drift query has bins"
+        raise TypeError(msg)
+    return tree
+
+
+def _binning(rule: Rule, size: int) -> str:
+    """Give the id of a way of counting a property into bins."""
+    tree = _drift(rule)
+    told = [rule.model_id, tree.properties[0].name, size]
+    told += [repr(tree.base.filter), repr(tree.target.filter), tree.target.source]
+    told += [rule.time_basis, rule.step_s]
+    return str(uuid3(METRIC_NAMESPACE, "binning\0" + json.dumps(told)))
+
+
+def _finite(bound: float | None) -> float | None:
+    return None if bound is None or not np.isfinite(bound) else bound
