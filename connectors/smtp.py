@@ -137,8 +137,10 @@ def _send(
     except Exception as fault:  # noqa: BLE001 - a fault with one mail must not end all others
         reason = _reason(fault, settings, password)
         status = "parked" if _is_final(fault) else "retry"
-        if not isinstance(fault, smtplib.SMTPResponseException | smtplib.SMTPRecipientsRefused):
-            server.close()  # nobody knows where the dialogue stands
+        # smtplib ends the transaction (RSET) after these alone: behind a DATA that is refused the
+        # next mail would meet "503 nested MAIL command".
+        if not isinstance(fault, smtplib.SMTPSenderRefused | smtplib.SMTPRecipientsRefused):
+            server.close()
         return Outcome(group.group_id, group.attempt, status, reason)
     return Outcome(group.group_id, group.attempt, "sent")
 

@@ -51,6 +51,10 @@ RULE_TABLES: dict[str, str] = {
         window_end TIMESTAMP NOT NULL, triggered_time TIMESTAMP NOT NULL, from_position BIGINT,
         to_position BIGINT NOT NULL, suppressed_since TIMESTAMP, status VARCHAR NOT NULL,
         message VARCHAR NOT NULL, batch_id VARCHAR""",
+    # Batches that rules saw, or that were complete before their model was followed as a batch model.
+    # batch_id NULL: the model is followed.
+    "batches_done": """
+        model_id VARCHAR NOT NULL, batch_id VARCHAR, completed TIMESTAMP""",
     # ---- reference sets and drift -----------------------------------------------------------
     # A version is the reference rows with a `seq` up to through_seq.
     "reference_versions": """

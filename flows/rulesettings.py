@@ -43,8 +43,10 @@ _UUID = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}", re.IGNORECASE
 _DYNAMIC_WORD = "dynamic"
 _METRIC_KEYS = ("metric", "metric_id")
 _OF_PROPERTY = (*AGGREGATES, *DRIFT_MEASURES)
-_STREAMING_ONLY = ("lookback_period", "subsequent_alert_wait_time")
-_RENAMED = (*_METRIC_KEYS, *_STREAMING_ONLY, "for", "threshold")
+_STREAMING_ONLY = (
+    *("lookback_period", "subsequent_alert_wait_time", "for", "resolve_threshold", "group_by"),
+)
+_RENAMED = (*_METRIC_KEYS, "lookback_period", "subsequent_alert_wait_time", "for", "threshold")
 
 
 @dataclass(frozen=True, slots=True)

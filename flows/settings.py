@@ -13,8 +13,16 @@ from typing import Any
 import yaml
 
 from connectors.lines import KEPT_BYTES
-from engine.config import Limits, MetricSettings, Settings, SourceSettings, TimeSettings
+from engine.config import (
+    Limits,
+    MetricSettings,
+    ModelSettings,
+    Settings,
+    SourceSettings,
+    TimeSettings,
+)
 from engine.errors import ConfigurationError
+from engine.rules.definition import metric_of, unsupported
 from flows.metricsettings import metrics
 from flows.modelsettings import drift_window_s, models, window_s
 from flows.rulesettings import Declared, alert_rules, wait_us
@@ -114,8 +122,19 @@ def _read(path: str) -> Settings:
     settings = Settings(**found)
     _check_limits(settings, faults, root)
     _check_retention(settings, faults, root)
+    _check_positives(settings, faults, root)
     faults.raise_any()
     return settings
+
+
+def _check_positives(settings: Settings, faults: Faults, root: Node) -> None:
+    models = {model.id: model for model in settings.models}
+    for place, rule in enumerate(settings.alert_rules):
+        model = models.get(rule.model, ModelSettings(id=rule.model))
+        rest = unsupported(metric_of(settings, model, rule.metric), model)
+        if rest is not None:
+            node = value_at(root, "alert_rules", place)
+            faults.say(node, f'alert_rules[{place}].metric must be {rest}, got "{rule.metric}"')
 
 
 def _dependent(faults: Faults, root: Node, found: Mapping[str, Any]) -> dict[str, Any]:

@@ -13,6 +13,7 @@ __all__ = [
     "PAGE",
     "burst",
     "configuration",
+    "minute",
     "notifications",
     "rule",
     "smtp",
@@ -72,8 +73,8 @@ def burst(minutes=10, busy=(3, 4, 7)):
 
 
 def told_alerts(mail):
-    """Rules and times that a mail tells of, as (minute of the window's end, ...)."""
-    return re.findall(r"\d\d:\d\d:\d\d", mail.get_content())
+    """When each of the alerts of a mail was triggered, as it says."""
+    return re.findall(r"^    triggered: (\S+ \S+) UTC\r?$", mail.get_content(), re.MULTILINE)
 
 
 def statuses(data):

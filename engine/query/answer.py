@@ -111,9 +111,9 @@ def _aggregates(item: Column | Call) -> bool:
 
 
 def windowed(relation: str, window: Window | None) -> tuple[str, str, dict[str, object]]:
-    """Restrict a relation to a window; gives SQL, the time that counts under ``r``, and what is bound.
+    """Restrict a relation to a window; without one it is given back as it is.
 
-    A relation without a window is given back as it is.
+    Gives SQL, the time under ``r`` that counts, and what is bound.
     """
     if window is None:
         return relation, "r.event_time", {}

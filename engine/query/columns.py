@@ -99,7 +99,7 @@ class StoredColumns:
     """Reads the properties of rows with the columns `plan.ROW_COLUMNS`.
 
     A subclass may know some of them as columns of their own: `number` and `text` ask `truth_number`
-    and `truth_text` for the truths `x` of ``labels.x``.
+    and `truth_text` for the truths `x` of ``labels.x``, and all ask `json` for what the event says.
 
     Parameters
     ----------
@@ -143,11 +143,15 @@ class StoredColumns:
 
     def truth_number(self, name: str) -> str:
         """Give SQL, DOUBLE, of a named truth."""
-        return _json_number("r.raw", f"labels.{name}")
+        return self.json(f"labels.{name}")[0]
 
     def truth_text(self, name: str) -> str:
         """Give SQL, VARCHAR, of a named truth."""
-        return _json_text("r.raw", f"labels.{name}")
+        return self.json(f"labels.{name}")[1]
+
+    def json(self, name: str) -> tuple[str, str]:
+        """Give SQL for number and text of what the event's JSON has under a name."""
+        return _json_number("r.raw", name), _json_text("r.raw", name)
 
     def _first_number(self, bare: str) -> str:
         """Give the number at the first place that has a value: a text there hides a later one."""
@@ -162,7 +166,7 @@ class StoredColumns:
         if name.startswith("labels."):
             truth = name.removeprefix("labels.")
             return self.truth_number(truth), self.truth_text(truth)
-        return _json_number("r.raw", name), _json_text("r.raw", name)
+        return self.json(name)
 
 
 def rows_sql(names: ModelNames, source: Source, truths: tuple[str, ...] = ("label",)) -> str:

@@ -7,41 +7,23 @@ target rows or without base rows. Rows without a truth that is read do not count
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from contextlib import closing
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import duckdb
-import numpy as np
-import numpy.typing as npt
 
-from engine.drift import contributions
 from engine.errors import QueryError
 from engine.query.answer import Window
 from engine.query.answer_groups import rank
-from engine.query.drift_frozen import Evaluation, Frozen, frozen_of
-from engine.query.drift_sides import (
-    Cell,
-    Part,
-    base_parts,
-    kinds_of,
-    statement_of,
-    target_pieces,
-)
+from engine.query.drift_frozen import Evaluation, frozen_of
+from engine.query.drift_sides import Cell, base_parts, kinds_of, statement_of, target_pieces
+from engine.query.drift_tally import TABLE_COLUMNS, Tally
 from engine.query.names import ModelNames
 from engine.query.tree import DriftQuery, Source
 
-__all__ = ["TABLE_COLUMNS", "drift_answer", "psi_table"]
+__all__ = ["drift_answer", "psi_table"]
 
-TABLE_COLUMNS = (
-    *("property", "bin", "lower", "upper", "category", "base_count", "target_count"),
-    *("base_share", "target_share", "contribution"),
-)
-"""Columns of `psi_table`, behind those that group, and before `rollup`."""
-
-Ints = npt.NDArray[np.int64]
-Floats = npt.NDArray[np.float64]
-
-_MOST_COUNTS = 20_000_000  # cells times bins: 160 MB
 _MOST_VALUES = 50_000_000  # of the base at once: 400 MB of numbers
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC).replace(tzinfo=None)
 
@@ -52,6 +34,7 @@ def drift_answer(
     query: DriftQuery,
     relation_of: Callable[[Source], str],
     window: Window | None = None,
+    *,
     evaluation: Evaluation | None = None,
 ) -> list[dict[str, object]]:
     """Answer a drift query.
@@ -147,7 +130,7 @@ def _compared(
     query: DriftQuery,
     relation_of: Callable[[Source], str],
     when: tuple[Window | None, Evaluation | None],
-) -> "Iterator[tuple[DriftQuery, _Tally]]":
+) -> Iterator[tuple[DriftQuery, Tally]]:
     """Read both sides; gives all properties at once unless the base is too large for that."""
     window, evaluation = when[0], when[1] or Evaluation()
     base = relation_of(query.base.source), None if query.base.source == "reference" else window
@@ -159,167 +142,24 @@ def _compared(
             part = replace(query, properties=query.properties[start : start + each])
             here = kinds[start : start + each]
             parts = base_parts(cursor, statement_of(names, part, "base", base, here), part)
-            tally = _Tally(part, parts)
+            tally = Tally(part, parts)
             for cell, rows in parts.items():
                 tally.frozen[cell] = frozen_of(names.model_id, part, here, rows, evaluation)
-            for piece in target_pieces(
-                cursor, statement_of(names, part, "target", target, here), part
-            ):
-                tally.take(piece)
+            statement = statement_of(names, part, "target", target, here)
+            with closing(target_pieces(cursor, statement, part)) as pieces:
+                for piece in pieces:
+                    tally.take(piece)
             yield part, tally
     except duckdb.Error as error:
         msg = f"the query failed: {str(error).splitlines()[0]}"
         raise QueryError(msg) from error
 
 
-@dataclass
-class _Tally:
-    """Counts of the target by cell, property and bin.
-
-    Attributes
-    ----------
-    frozen : dict
-        The base: group to its properties.
-    found : dict of Cell to int
-        Place of each cell of the target in the counts.
-    numeric, rows : dict
-        Group to its rows on both sides: those that numbers group, and all.
-    """
-
-    query: DriftQuery
-    parts: dict[Cell, Part]
-    frozen: dict[Cell, list[Frozen]] = field(default_factory=dict)
-    found: dict[Cell, int] = field(default_factory=dict)
-    counts: list[Ints] = field(default_factory=list)
-    entries: dict[tuple[int, int], list[Floats]] = field(default_factory=dict)
-    numeric: dict[Cell, Ints] = field(default_factory=dict)
-    rows: dict[Cell, int] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        for part in self.parts.values():
-            self._note(part)
-
-    @property
-    def cells(self) -> list[Cell]:
-        """Every cell that has a row in the answer."""
-        if self.query.rollup is not None:
-            return list(self.found)
-        return list(dict.fromkeys((*self.found, *(self.parts if self.query.group_by else [()]))))
-
-    def group(self, cell: Cell) -> Cell:
-        """Give the group of a cell."""
-        return cell[: len(self.query.group_by)]
-
-    def take(self, part: Part) -> None:
-        """Count the rows of a piece of the target."""
-        self._note(part)
-        places = [self.found.setdefault(cell, len(self.found)) for cell in part.cells]
-        self._grow()
-        cell = np.array(places, np.int64)[part.cell]
-        groups: dict[Cell, list[int]] = {}
-        for place, told in enumerate(part.cells):
-            groups.setdefault(self.group(told), []).append(place)
-        for group, members in groups.items():
-            if group in self.frozen:
-                mine = np.flatnonzero(np.isin(part.cell, members))
-                self._count(self.frozen[group], part, mine, cell)
-
-    def _note(self, part: Part) -> None:
-        """Note the rows of each group, and how many of them numbers group."""
-        for place, cell in enumerate(part.cells):
-            group, mine = self.group(cell), part.cell == place
-            before = self.numeric.get(group, np.zeros(len(self.query.group_by), np.int64))
-            self.numeric[group] = before + part.numeric[mine].sum(axis=0)
-            self.rows[group] = self.rows.get(group, 0) + int(mine.sum())
-
-    def _grow(self) -> None:
-        """Make room for all cells."""
-        widths = [
-            max((len(each[place].bins) for each in self.frozen.values()), default=1)
-            for place in range(len(self.query.properties))
-        ]
-        if len(self.found) * sum(widths) > _MOST_COUNTS:
-            msg = (
-                f"the query must give at most {_MOST_COUNTS:,} counts of bins, got more than"
-                f" {len(self.found):,} rows of {sum(widths):,}; ask for fewer groups or properties,"
-                " or a coarser rollup"
-            )
-            raise QueryError(msg)
-        if not self.counts:
-            self.counts = [np.zeros((0, width), np.int64) for width in widths]
-        more = len(self.found) - len(self.counts[0])
-        if more > 0:
-            more = max(more, len(self.counts[0]))  # twice the room: pieces may bring one each
-            self.counts = [np.pad(each, ((0, more), (0, 0))) for each in self.counts]
-
-    def _count(self, frozen: list[Frozen], part: Part, mine: Ints, cell: Ints) -> None:
-        for place, each in enumerate(frozen):
-            counted = part.counts[place]
-            used = mine if counted is None else mine[counted[mine]]
-            column = part.values[place].take(used) if len(used) < len(cell) else part.values[place]
-            counts = self.counts[place]
-            flat = cell[used] * counts.shape[1] + each.codes(column)
-            counts += np.bincount(flat, minlength=counts.size).reshape(counts.shape)
-            if each.ordered is not None:
-                values = np.asarray(column.to_numpy(zero_copy_only=False), np.float64)
-                for number in np.unique(cell[used]):
-                    picked = values[cell[used] == number]
-                    known = picked[~np.isnan(picked)]
-                    self.entries.setdefault((place, int(number)), []).append(known)
-
-    def values(self, place: int) -> dict[Cell, float | None]:
-        """Give the value of a property in every cell."""
-        found: dict[Cell, float | None] = dict.fromkeys(self.cells)
-        for group, frozen in self.frozen.items():
-            cells = [cell for cell in self.found if self.group(cell) == group]
-            if not cells:
-                continue
-            each, numbers = frozen[place], [self.found[cell] for cell in cells]
-            counts = self.counts[place][numbers, : len(each.bins)]
-            nothing = [np.empty(0)]
-            entries = [
-                np.concatenate(self.entries.get((place, number), nothing)) for number in numbers
-            ]
-            told = each.values(self.query.metric, counts, entries)
-            found.update(zip(cells, told, strict=True))
-        return found
-
-    def bins(self, place: int, written: str, cell: Cell) -> list[dict[str, object]]:
-        """Give the bins of a property in one cell; none of a group that the base does not have."""
-        if self.group(cell) not in self.frozen:
-            return []
-        bins = self.frozen[self.group(cell)][place].bins
-        counts = np.zeros(len(bins), np.int64)
-        if cell in self.found:
-            counts = self.counts[place][self.found[cell], : len(bins)]
-        parts = contributions("PSI", bins.reference, counts[None, :])[0].tolist()
-        base, size = int(bins.reference.sum()), int(counts.sum())
-        told = zip(bins.rows(), bins.reference.tolist(), counts.tolist(), parts, strict=True)
-        return [
-            dict(
-                zip(
-                    TABLE_COLUMNS,
-                    (
-                        *(written, row.bin, _finite(row.lower), _finite(row.upper), row.category),
-                        *(r, k, r / base if base else None, k / size if size else None),
-                        _finite(part),
-                    ),
-                    strict=True,
-                )
-            )
-            for row, r, k, part in told
-        ]
-
-
-def _finite(value: float | None) -> float | None:
-    return value if value is not None and np.isfinite(value) else None
-
-
 # ---- the order of the answer -------------------------------------------------------------------
 
 
 def _ordered(
-    query: DriftQuery, tally: _Tally, cells: list[Cell]
+    query: DriftQuery, tally: Tally, cells: list[Cell]
 ) -> list[tuple[Cell, dict[str, object], dict[str, object]]]:
     """Give the cells in order, with the columns that group and the period of each."""
     told = []

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 
 from engine.drift import MEASURES
 from engine.drift_bins import Bins, bin_numbers, bin_texts, category_bins, number_bins
@@ -14,7 +15,7 @@ from engine.drift_thresholds import Calibration
 from engine.query.drift_sides import Part
 from engine.query.tree import DriftQuery
 
-__all__ = ["Evaluation", "Frozen", "frozen_of"]
+__all__ = ["Evaluation", "Frozen", "doubles_of", "frozen_of"]
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -56,7 +57,7 @@ class Frozen:
     def codes(self, column: Any) -> Ints:
         """Give the bin of each value of a column."""
         if self.bins.kind == "number":
-            return bin_numbers(self.bins, _doubles(column)).astype(np.int64)
+            return bin_numbers(self.bins, doubles_of(column)).astype(np.int64)
         return bin_texts(self.bins, column).astype(np.int64)
 
     def values(self, metric: str, counts: Ints, entries: Values) -> list[float | None]:
@@ -102,10 +103,9 @@ def frozen_of(
     for place, (each, kind) in enumerate(zip(query.properties, kinds, strict=True)):
         column, counted = part.values[place], part.counts[place]
         if counted is not None:
-            column = column.filter(counted)
+            column = column.filter(pa.array(counted))
         if kind == "number":
-            values = _doubles(column)
-            bins = number_bins(each.name, values, query.num_bins)
+            bins = number_bins(each.name, doubles_of(column), query.num_bins)
         else:
             bins = category_bins(each.name, column)
         frozen = Frozen(bins, evaluation=evaluation)
@@ -115,10 +115,12 @@ def frozen_of(
             codes = frozen.codes(column).astype(np.intp)
             frozen.calibration = Calibration.of(bins, codes, "PSI", seed)
         elif query.metric == "HypothesisTest" and kind == "number":
+            values = doubles_of(column)
             frozen.ordered = np.sort(values[~np.isnan(values)])
         found.append(frozen)
     return found
 
 
-def _doubles(column: Any) -> Floats:
+def doubles_of(column: Any) -> Floats:
+    """Give a column of numbers, NaN where it is missing."""
     return np.asarray(column.to_numpy(zero_copy_only=False), np.float64)

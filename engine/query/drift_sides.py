@@ -6,7 +6,7 @@ piece and only counted.
 """
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -18,15 +18,23 @@ import pyarrow as pa
 from engine.panes import text
 from engine.query.answer import Window, windowed
 from engine.query.check import truths_of
-from engine.query.columns import StoredColumns
 from engine.query.compile import filter_of, has_truths
 from engine.query.expressions import Scope
+from engine.query.extracted import Extracted
 from engine.query.names import ModelNames
 from engine.query.parse_names import is_truth
-from engine.query.projected import Projected
 from engine.query.tree import DriftQuery
 
-__all__ = ["Cell", "Part", "Statement", "base_parts", "kinds_of", "statement_of", "target_pieces"]
+__all__ = [
+    "Cell",
+    "Part",
+    "Statement",
+    "base_parts",
+    "kinds_of",
+    "rows_of",
+    "statement_of",
+    "target_pieces",
+]
 
 Cell = tuple[str | None, ...]
 """Class texts of the columns that group, then the period: microseconds or a batch, as text."""
@@ -81,7 +89,7 @@ def kinds_of(
 
     That is: in every row that has it, whatever a filter leaves; else it is a ``category``.
     """
-    columns = Projected(StoredColumns(names))
+    columns = Extracted(names)
     counted = ", ".join(
         f"count({columns.number(each.name)}), count({columns.text(each.name)})"
         for each in query.properties
@@ -112,7 +120,7 @@ def statement_of(
     kinds : sequence of str
         Of each property: ``number`` or ``category``.
     """
-    columns = Projected(StoredColumns(names))
+    columns = Extracted(names)
     scope = Scope(names, columns, "f")
     side = query.base if which == "base" else query.target
     where = filter_of(side.filter, scope)
@@ -158,8 +166,7 @@ def base_parts(
     if not query.group_by:
         return {(): whole}
     found: dict[Cell, Part] = {}
-    for place, cell in enumerate(whole.cells):
-        rows = np.flatnonzero(whole.cell == place)
+    for cell, rows in zip(whole.cells, rows_of(whole.cell, len(whole.cells)), strict=True):
         taken = pa.array(rows)
         values = [column.take(taken) for column in whole.values]
         counts = [None if each is None else each[rows] for each in whole.counts]
@@ -170,16 +177,22 @@ def base_parts(
 
 def target_pieces(
     cursor: duckdb.DuckDBPyConnection, statement: Statement, query: DriftQuery
-) -> Iterator[Part]:
+) -> Generator[Part]:
     """Read the target, some 100,000 rows at a time."""
     found = cursor.sql(statement.sql, params=dict(statement.parameters))
-    for batch in found.to_arrow_reader(_PIECE_ROWS):
-        yield _part(pa.Table.from_batches([batch]), query)
+    reader = found.to_arrow_reader(_PIECE_ROWS)
+    try:
+        for batch in reader:
+            yield _part(pa.Table.from_batches([batch]), query)
+    finally:
+        reader.close()  # what is left unread would block the next statement
 
 
 def _part(table: pa.Table, query: DriftQuery) -> Part:
     told = table["cell"].combine_chunks().dictionary_encode()
-    cells: tuple[Cell, ...] = tuple(tuple(json.loads(each)) for each in told.dictionary.to_pylist())
+    cells: tuple[Cell, ...] = tuple(
+        tuple(json.loads(each)) for each in told.dictionary.to_pylist() if each is not None
+    )
     cell = told.indices.to_numpy(zero_copy_only=False).astype(np.int64)
     numeric = np.empty((table.num_rows, len(query.group_by)), np.bool_)
     for place in range(len(query.group_by)):
@@ -191,6 +204,14 @@ def _part(table: pa.Table, query: DriftQuery) -> Part:
         for place in places
     ]
     return Part(cells, cell, numeric, columns, counts)
+
+
+def rows_of(number: Ints, count: int) -> list[Ints]:
+    """Give the rows of each of `count` parts, in their order; `number` tells the part of a row."""
+    if count == 1:
+        return [np.arange(len(number))]
+    order = np.argsort(number, kind="stable")
+    return np.split(order, np.searchsorted(number[order], np.arange(1, count))) if count else []
 
 
 def _flags(column: "pa.ChunkedArray[Any]") -> Flags:

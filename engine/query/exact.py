@@ -18,8 +18,6 @@ Values = npt.NDArray[np.float64]
 Counts = npt.NDArray[np.int64]
 
 _HALF = 27
-_LEAST = -1073  # exponent of np.frexp of the least positive double
-_EXPONENTS = 1024 - _LEAST + 1
 
 
 def exact_sums(
@@ -56,13 +54,15 @@ def exact_sums(
     if not len(mantissa):
         return totals
     whole = np.ldexp(mantissa, 53).astype(np.int64)
-    keys, place = _places(groups.astype(np.int64), exponent.astype(np.int64), count)
+    least = int(exponent.min())
+    span = int(exponent.max()) - least + 1
+    keys, place = _places(groups.astype(np.int64) * span + (exponent - least), count * span)
     high, low = whole >> _HALF, whole & ((1 << _HALF) - 1)
     if weights is not None:
         high, low = high * weights, low * weights
     highs, lows = _sums(high, place, len(keys)), _sums(low, place, len(keys))
-    shift = keys % _EXPONENTS + _LEAST - 53 + SCALE_BITS  # never below -53, and then m ends in 0s
-    where = keys // _EXPONENTS
+    shift = keys % span + least - 53 + SCALE_BITS  # never below -53, and then m ends in 0s
+    where = keys // span
     for group, by, upper, lower in zip(
         where.tolist(), shift.tolist(), highs.tolist(), lows.tolist(), strict=True
     ):
@@ -71,14 +71,13 @@ def exact_sums(
     return totals
 
 
-def _places(groups: Counts, exponent: Counts, count: int) -> tuple[Counts, Counts]:
-    """Give the distinct (group, exponent) as one number each, and the place of every value."""
-    keys = groups * _EXPONENTS + (exponent - _LEAST)
-    if count * _EXPONENTS <= max(1 << 22, 4 * len(keys)):
-        seen = np.flatnonzero(np.bincount(keys, minlength=count * _EXPONENTS))
-        number = np.zeros(count * _EXPONENTS, np.int64)
-        number[seen] = np.arange(len(seen))
-        return seen.astype(np.int64), number[keys]
+def _places(keys: Counts, size: int) -> tuple[Counts, Counts]:
+    """Give the distinct keys, of `size` that there may be, and the place of every value."""
+    if size <= max(1 << 16, 4 * len(keys)):
+        there = np.zeros(size, np.bool_)
+        there[keys] = True
+        seen = np.flatnonzero(there)
+        return seen, (np.cumsum(there) - 1)[keys]
     distinct, place = np.unique(keys, return_inverse=True)
     return distinct, place
 

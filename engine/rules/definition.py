@@ -11,16 +11,17 @@ from math import gcd
 from uuid import UUID, uuid3
 
 from engine.config import ModelSettings, RuleSettings, Settings
-from engine.errors import QueryError
 from engine.metrics import METRIC_NAMESPACE, metric_id
 from engine.query.check import default_query, metric_type, truths_of
 from engine.query.drift_parse import parse_drift
 from engine.query.names import ModelNames
 from engine.query.parse import parse
-from engine.query.tree import DriftQuery, Query
+from engine.query.plans_binary import BINARY
+from engine.query.plans_common import positive_of
+from engine.query.tree import Call, Column, DriftQuery, Query
 from engine.rule_names import rule_name
 
-__all__ = ["Metric", "Rule", "alert_id", "metric_of", "names_of", "rules_of"]
+__all__ = ["Metric", "Rule", "metric_of", "names_of", "rules_of", "unsupported"]
 
 _PUBLIC_PANE_S = 60
 
@@ -178,6 +179,7 @@ def _defined(rule: Rule, model: ModelSettings) -> Rule:
         "lookback_s": rule.lookback_s,
         "time_basis": rule.time_basis,
         "model": [model.classes, model.positive, model.positive_property, model.threshold],
+        **({} if model.kind == "streaming" else {"kind": model.kind}),
     }
     definition = json.dumps(facts, sort_keys=True, ensure_ascii=False)
     return Rule(
@@ -200,24 +202,24 @@ def _drift_step(lookback_s: int) -> int:
     return next(step for step in range(most, 0, -1) if lookback_s % step == 0)
 
 
-def alert_id(rule_id: UUID, version: int, group: str | None, time_s: int) -> UUID:
-    """Give the id of the alert of a rule, and group, at a boundary: the same for ever."""
-    told = f"alert\0{rule_id}\0{version}\0{time_s}" + ("" if group is None else f"\0{group}")
-    return uuid3(METRIC_NAMESPACE, told)
+def unsupported(metric: Metric, model: ModelSettings) -> str | None:
+    """Tell what a model must declare for a metric to be watched; None: nothing more.
 
-
-def unsupported(rule: Rule, model: ModelSettings) -> None:
-    """Refuse what cannot be watched exactly.
-
-    Raises
-    ------
-    QueryError
-        The rule needs to know the positive class beforehand.
+    Which class is positive must not follow from what has arrived: a class learned later would
+    change the meaning of a rule between two of its lines.
     """
-    binary = {"auc", "logLoss", "brierScore", "calibrationError"}
-    if rule.metric.name in binary and model.positive is None and len(model.classes) != 2:
-        msg = (
-            f"`metric` {rule.metric.name} must be of a model that declares `positive` or two"
-            f" `classes`, got model {model.id} without"
-        )
-        raise QueryError(msg)
+    call = None if isinstance(metric.tree, DriftQuery) else metric.tree.select[0]
+    if not isinstance(call, Call) or call.function not in _OF_A_POSITIVE_CLASS:
+        return None
+    truth = call.parameters.get("ground_truth_property")
+    if isinstance(truth, Column) and truth.name != "label":
+        return None
+    if positive_of(names_of(model)) is not None:
+        return None
+    return (
+        f"one that needs no positive class, while model {model.id} declares neither `positive` nor"
+        " two `classes`"
+    )
+
+
+_OF_A_POSITIVE_CLASS = {*BINARY, "auc", "logLoss", "brierScore"}

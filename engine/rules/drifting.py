@@ -7,6 +7,7 @@ values themselves and keeps them as a multiset.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 import duckdb
@@ -34,6 +35,17 @@ SILENT = np.inf
 """A threshold that nothing passes."""
 
 
+# Windows of an independent stream have about these shares of chi-squared, its mean the freedom; a
+# threshold is passed less than once in thousands of windows, so it is above that mean.
+_SHARE_OF_CHI2 = {
+    "PSI": 1.0,
+    "KLDivergence": 0.5,
+    "JSDivergence": 0.125,
+    "HellingerDistance": 0.125,
+}
+_FEW = 10  # events a bin, below which half an event added to each makes a difference
+
+
 @dataclass(frozen=True, slots=True)
 class Binned:
     """The bins of one model, frozen with its reference set.
@@ -57,7 +69,17 @@ class Binned:
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """Rows that a feed has read, grouped by (model, pane, arrival); shape (n,) and (g,)."""
+    """Rows that a feed has read, grouped by (model, pane, arrival).
+
+    Attributes
+    ----------
+    group : int64, shape (n,)
+        The group of each row.
+    first, least : int64, shape (g,)
+        A row of each group, and its least line number.
+    by_model : mapping of int to int64
+        The rows of each model.
+    """
 
     model_no: Ints
     seq: Ints
@@ -66,6 +88,8 @@ class Rows:
     enter_s: Ints
     group: Ints
     first: Ints
+    least: Ints
+    by_model: Mapping[int, Ints]
     columns: Mapping[str, Any]
 
 
@@ -100,7 +124,13 @@ class Feed:
         group, first = _grouped(model_no, pane, enter, self.step_s)
         columns = {sql: table[f"v{i}"] for i, sql in enumerate(self.listed.values())}
         seq, weight = table["seq"].to_numpy(), table["weight"].to_numpy()
-        return Rows(model_no, seq, weight, pane, enter, group, first, columns)
+        least = np.full(len(first), np.iinfo(np.int64).max)
+        np.minimum.at(least, group, seq)
+        order = np.argsort(model_no, kind="stable")
+        present, starts = np.unique(model_no[order], return_index=True)
+        parts = np.split(order, starts[1:])
+        by_model = dict(zip(present.tolist(), parts, strict=True)) if len(order) else {}
+        return Rows(model_no, seq, weight, pane, enter, group, first, least, by_model, columns)
 
 
 def feed_of(
@@ -140,8 +170,16 @@ def _grouped(model_no: Ints, pane: Ints, enter: Ints, step_s: int) -> tuple[Ints
 class _FedTrack(Track):
     """What both kinds of drift track share: a column of a feed, and what is frozen by model."""
 
-    def __init__(self, feed: Feed, column: str, series: Series, windows: tuple[int, int]) -> None:
+    def __init__(
+        self,
+        feed: Feed,
+        column: str,
+        series: Series,
+        windows: tuple[int, int],
+        measure: str,
+    ) -> None:
         super().__init__(None, series, *windows)  # type: ignore[arg-type] # fed by its feed
+        self.measure = measure
         self.feed = feed
         self.column = column
         self.frozen: dict[int, Binned] = {}
@@ -158,16 +196,26 @@ class _FedTrack(Track):
         """Give value and samples of an empty window."""
         return float("nan"), 0
 
-    def _thresholds(self, series: Ints, samples: Ints) -> Floats | None:
+    def thresholds(self, series: Ints, samples: Ints, value: Floats) -> Floats:
+        """Give the dynamic threshold of windows; infinite where the value is far below any."""
         found = np.full(len(series), SILENT)
         for number in np.unique(series):
-            threshold = self.frozen[self.series.keys[number][0]].threshold
-            if threshold is None:
-                return None
-            rows = np.flatnonzero(series == number)
+            frozen = self.frozen[self.series.keys[number][0]]
+            mine = series == number
+            if frozen.threshold is None:
+                continue
+            rows = np.flatnonzero(mine & (value > self._surely_below(frozen, samples)))
             sizes, place = np.unique(samples[rows], return_inverse=True)
-            found[rows] = np.array([threshold(int(size)) for size in sizes])[place]
+            told = np.array([frozen.threshold(int(size)) for size in sizes], np.float64)
+            found[rows] = told[place]
         return found
+
+    def _surely_below(self, frozen: Binned, samples: Ints) -> Floats:
+        """Give values that no threshold is below: it takes some 20 ms to compute one."""
+        freedom = max(1, int((frozen.bins.reference > 0).sum()) - 1)
+        least = _SHARE_OF_CHI2.get(self.measure, 0.0) * freedom / np.maximum(samples, 1)
+        least = np.sqrt(least) if self.measure == "HellingerDistance" else least
+        return np.where(samples < _FEW * freedom, 0.0, least)
 
 
 class BinTrack(_FedTrack):
@@ -187,7 +235,7 @@ class BinTrack(_FedTrack):
         windows: tuple[int, int],
         measure: str,
     ) -> None:
-        super().__init__(feed, column, series, windows)
+        super().__init__(feed, column, series, windows, measure)
         self._measure = chi2_test if measure == "HypothesisTest" else MEASURES[measure]
         self._windows = Windows(0, 0)
         self.recording: set[int] = set()
@@ -201,10 +249,16 @@ class BinTrack(_FedTrack):
         """Take in the rows of the feed."""
         width = max(len(each.bins) for each in self.frozen.values())
         codes = np.full(len(rows.seq), -1, np.int64)
-        for number, frozen in self.frozen.items():
-            mine = np.flatnonzero(rows.model_no == number)
-            if len(mine):
-                codes[mine] = _codes(frozen.bins, rows.columns[self.column], mine)
+        column = rows.columns[self.column]
+        values = None if pa.types.is_string(column.type) else column.to_numpy()
+        for number, mine in rows.by_model.items():
+            if number in self.frozen:
+                bins = self.frozen[number].bins
+                codes[mine] = (
+                    bin_texts(bins, column.take(pa.array(mine, pa.int64())))
+                    if values is None
+                    else bin_numbers(bins, values[mine])
+                )
         used = codes >= 0
         size = len(rows.first)
         group, weight = rows.group[used], rows.weight[used]
@@ -212,8 +266,6 @@ class BinTrack(_FedTrack):
             group * width + codes[used], weights=weight, minlength=size * width
         ).astype(np.int64)
         counts = flat.reshape(size, width)
-        least = np.full(size, np.iinfo(np.int64).max)
-        np.minimum.at(least, group, rows.seq[used])
         there = np.flatnonzero(counts.any(axis=1))
         first = rows.first[there]
         self._record(rows.model_no[first], rows.pane_s[first], counts[there])
@@ -225,30 +277,31 @@ class BinTrack(_FedTrack):
                 self.series.of(rows.model_no[first], None),
                 rows.enter_s[first],
                 self.leave_s(rows.pane_s[first]),
-                least[there],
+                rows.least[there],
                 counts[there],
                 np.zeros((len(there), 0), object),
             )
         )
 
     def _record(self, model_no: Ints, pane_s: Ints, counts: Ints) -> None:
-        for number in self.recording:
-            mine = model_no == number
-            if not mine.any():
-                continue
-            frozen, panes = self.frozen[number], pane_s[mine]
-            row, code = np.nonzero(counts[mine])
-            self.recorded.append(
-                pa.table(
-                    {
-                        "binning": pa.repeat(pa.scalar(frozen.binning), len(row)),
-                        "version": pa.repeat(pa.scalar(frozen.version, pa.int32()), len(row)),
-                        "pane_s": pa.array(panes[row]),
-                        "bin": pa.array(code.astype(np.int32)),
-                        "count": pa.array(counts[mine][row, code]),
-                    }
-                )
+        mine = np.flatnonzero(np.isin(model_no, sorted(self.recording)))
+        if not len(mine):
+            return
+        row, code = np.nonzero(counts[mine])
+        at = mine[row]
+        numbers, place = np.unique(model_no[at], return_inverse=True)
+        frozen, taken = [self.frozen[n] for n in numbers.tolist()], pa.array(place, pa.int64())
+        self.recorded.append(
+            pa.table(
+                {
+                    "binning": pa.array([each.binning for each in frozen], pa.string()).take(taken),
+                    "version": pa.array([each.version for each in frozen], pa.int32()).take(taken),
+                    "pane_s": pa.array(pane_s[at]),
+                    "bin": pa.array(code.astype(np.int32)),
+                    "count": pa.array(counts[at, code]),
+                }
             )
+        )
 
     def advance(self, until_s: int) -> Reading:
         """Give what changes at boundaries up to `until_s`."""
@@ -256,24 +309,23 @@ class BinTrack(_FedTrack):
         moves = self._windows.advance(until_s)
         value = np.full(len(moves.series), np.nan)
         samples = moves.counts.sum(axis=1)
-        starts = np.flatnonzero(np.append(True, moves.series[1:] != moves.series[:-1]))
-        starts = starts if len(moves.series) else starts[:0]
-        for start, stop in zip(starts, [*starts[1:], len(moves.series)], strict=True):
+        turns = np.flatnonzero(moves.series[1:] != moves.series[:-1]) + 1
+        edges = [0, *turns.tolist(), len(moves.series)] if len(moves.series) else []
+        for start, stop in pairwise(edges):
             bins = self.frozen[self.series.keys[moves.series[start]][0]].bins
             value[start:stop] = self._measure(bins.reference, moves.counts[start:stop, : len(bins)])
-        thresholds = self._thresholds(moves.series, samples)
-        return Reading(moves.series, moves.time_s, value, samples, thresholds)
+        return Reading(moves.series, moves.time_s, value, samples)
 
-    def first_seq(self, series: int, time_s: int) -> int | None:
-        """Give the least line number behind a window of the last advance."""
-        return self._windows.first_seq(series, time_s)
+    def first_seqs(self, series: Ints, time_s: Ints) -> Ints:
+        """Give the least line numbers behind windows of the last advance."""
+        return self._windows.first_seqs(series, time_s)
 
 
 class TestTrack(_FedTrack):
     """The two-sample Kolmogorov-Smirnov test of a number."""
 
     def __init__(self, feed: Feed, column: str, series: Series, windows: tuple[int, int]) -> None:
-        super().__init__(feed, column, series, windows)
+        super().__init__(feed, column, series, windows, "HypothesisTest")
         self._windows = Multisets()
 
     def take(self, rows: Rows) -> None:
@@ -301,7 +353,7 @@ class TestTrack(_FedTrack):
         samples = np.array([move.content.weights.sum() for move in moves], np.int64)
         value = np.array([self._value(m.series, m.content) for m in moves], np.float64)
         times = np.array([move.time_s for move in moves], np.int64)
-        return Reading(series, times, value, samples, self._thresholds(series, samples))
+        return Reading(series, times, value, samples)
 
     def _value(self, series: int, content: Multiset) -> float:
         ordered = self.frozen[self.series.keys[series][0]].ordered
@@ -309,13 +361,6 @@ class TestTrack(_FedTrack):
             return float("nan")
         return ks_test(ordered, content.entries, content.weights)
 
-    def first_seq(self, series: int, time_s: int) -> int | None:
-        """Give the least line number behind a window of the last advance."""
-        return self._windows.first_seq(series, time_s)
-
-
-def _codes(bins: Bins, column: "pa.ChunkedArray[Any]", rows: Ints) -> Ints:
-    if bins.kind == "number":
-        values = column.to_numpy(zero_copy_only=False)
-        return np.asarray(bin_numbers(bins, values[rows]), np.int64)
-    return np.asarray(bin_texts(bins, column.take(pa.array(rows, pa.int64()))), np.int64)
+    def first_seqs(self, series: Ints, time_s: Ints) -> Ints:
+        """Give the least line numbers behind windows of the last advance."""
+        return self._windows.first_seqs(series, time_s)

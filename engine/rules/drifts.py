@@ -60,6 +60,13 @@ class Drifts:
     _recorded: set[str] = field(default_factory=set)
     _written: set[str] | None = None
     _values: dict[tuple[str, str, str], pa.Table] = field(default_factory=dict)
+    _declared: set[tuple[str, str, int]] = field(default_factory=set)
+    _bins: dict[tuple[str, int], Bins] = field(default_factory=dict)
+    _new: dict[str, list[tuple[Any, ...]]] = field(
+        default_factory=lambda: {
+            name: [] for name in ("binnings", "bin_definitions", "bin_edges", "drift_metrics")
+        }
+    )
 
     # ---- the default rules ------------------------------------------------------------------
 
@@ -116,6 +123,8 @@ class Drifts:
             self.feeds[feed_key] = feed_of(columns, truths, rule.time_basis, rule.step_s, target)
         feed = self.feeds[feed_key]
         feed.listed[sql] = sql
+        if truths or rule.time_basis == "label":
+            columns.last(sql)
         dynamic = rule.settings.threshold is None
         covered = rule.settings.min_label_coverage > 0
         key = (*feed_key, sql, base, tree.num_bins, tree.metric, rule.lookback_s, dynamic, covered)
@@ -129,6 +138,15 @@ class Drifts:
             self.panels.keep(key, lambda: self._panel(track, rule, covered=covered), model_no)
         else:
             self.panels.add(key, lambda: self._panel(track, rule, covered=covered), model_no, each)
+
+    def frozen(self, each: Versioned, model: ModelSettings) -> Binned:
+        """Give what a drift rule compares with; it is not followed over windows of time."""
+        tree = _drift(each.rule)
+        kind = self._kind(model.id, tree.properties[0].name)
+        test = tree.metric == "HypothesisTest" and kind == "number"
+        found = self._frozen(each, model, kind, test=test)
+        self.fresh.discard(found.binning)
+        return found
 
     def _track(
         self, key: object, feed: Feed, sql: str, rule: Rule, *, test: bool
@@ -156,8 +174,24 @@ class Drifts:
             self._recorded.add(binning)
             track.recording.add(model_no)
 
+    def load(self) -> None:
+        """Read what is declared and frozen already."""
+        self._bins = {
+            (binning, version): Bins.of_json(bins)
+            for binning, version, bins in self.cursor.execute(
+                "SELECT binning, version, bins FROM bin_definitions QUALIFY version ="
+                " max(version) OVER (PARTITION BY binning)"
+            ).fetchall()
+        }
+        self._declared = set(
+            self.cursor.execute(
+                "SELECT metric_id, binning, lookback_s FROM drift_metrics"
+            ).fetchall()
+        )
+
     def begin(self) -> None:
         """Make all tracks ready for rows, once every rule was added."""
+        self._flush()
         for track in self.tracks.values():
             if isinstance(track, BinTrack):
                 track.begin()
@@ -203,6 +237,9 @@ class Drifts:
     # ---- what is frozen ---------------------------------------------------------------------
 
     def _kind(self, model_id: str, name: str) -> str:
+        known = self.references.features(model_id).get(name)
+        if known is not None:
+            return known
         stored = self.cursor.execute(
             "SELECT d.bins FROM binnings b JOIN bin_definitions d USING (binning, version)"
             " WHERE b.model_id = ? AND b.property = ? AND b.version = ?",
@@ -218,18 +255,13 @@ class Drifts:
         version = self.references.versions[rule.model_id].version
         name, size = tree.properties[0].name, _TEST_BINS if test else tree.num_bins
         binning = _binning(rule, size)
-        stored = self.cursor.execute(
-            "SELECT bins FROM bin_definitions WHERE binning = ? AND version = ?",
-            [binning, version],
-        ).fetchall()
 
         def column() -> "pa.ChunkedArray[Any]":
             return self._column(model, tree, name, kind)
 
-        if stored:
-            bins = Bins.of_json(stored[0][0])
-        else:
-            bins = _bins(name, column(), kind, size)
+        bins = self._bins.get((binning, version))
+        if bins is None:
+            bins = self._bins[binning, version] = _bins(name, column(), kind, size)
             self._store(binning, version, bins, rule)
             if not test:
                 self.fresh.add(binning)
@@ -259,31 +291,29 @@ class Drifts:
         return self.references.features(model_id)
 
     def _store(self, binning: str, version: int, bins: Bins, rule: Rule) -> None:
-        cursor = self.cursor
-        cursor.execute(
-            "INSERT INTO binnings VALUES (?, ?, ?, ?, ?, ?)",
-            [binning, rule.model_id, bins.property, version, rule.time_basis, rule.step_s],
-        )
-        cursor.execute(
-            "INSERT INTO bin_definitions VALUES (?, ?, ?)", [binning, version, bins.to_json()]
-        )
-        rows = bins.rows()
-        table = pa.table(
-            {
-                "bin": pa.array([row.bin for row in rows], pa.int32()),
-                "lower": pa.array([_finite(row.lower) for row in rows], pa.float64()),
-                "upper": pa.array([_finite(row.upper) for row in rows], pa.float64()),
-                "category": pa.array([row.category for row in rows], pa.string()),
-                "reference_count": pa.array(bins.reference),
-            }
-        )
-        cursor.register("b_bins", table)
-        cursor.execute(
-            "INSERT INTO bin_edges SELECT $binning, $version, bin, lower, upper, category,"
-            " reference_count FROM b_bins",
-            {"binning": binning, "version": version},
-        )
-        cursor.unregister("b_bins")
+        told = [binning, rule.model_id, bins.property, version, rule.time_basis, rule.step_s]
+        self._new["binnings"].append(tuple(told))
+        self._new["bin_definitions"].append((binning, version, bins.to_json()))
+        counts = bins.reference.tolist()
+        self._new["bin_edges"] += [
+            (
+                *(binning, version, row.bin, _finite(row.lower), _finite(row.upper)),
+                *(row.category, count),
+            )
+            for row, count in zip(bins.rows(), counts, strict=True)
+        ]
+
+    def _flush(self) -> None:
+        """Write the definitions made since the last time, all rows of a table at once."""
+        for table, rows in self._new.items():
+            if not rows:
+                continue
+            columns = [pa.array(list(column)) for column in zip(*rows, strict=True)]
+            names = [f"c{place}" for place in range(len(columns))]
+            self.cursor.register("b_defined", pa.table(columns, names))
+            self.cursor.execute(f"INSERT INTO {table} SELECT * FROM b_defined")
+            self.cursor.unregister("b_defined")
+            rows.clear()
 
     def _declare(self, rule: Rule, tree: DriftQuery, binning: str) -> None:
         """Write which measures of a binning `drift_values` has."""
@@ -296,12 +326,13 @@ class Drifts:
         for identity, measure in own:
             if measure not in MEASURES:
                 continue
-            told = [identity, rule.model_id, tree.properties[0].name, measure, binning]
-            self.cursor.execute(
-                "INSERT INTO drift_metrics SELECT $1, $2, $3, $4, $5, $6, $7, $8"
-                " WHERE NOT EXISTS (SELECT 1 FROM drift_metrics WHERE metric_id = $1"
-                " AND binning = $5 AND lookback_s = $6)",
-                [*told, rule.lookback_s, rule.step_s, rule.is_default],
+            key = (identity, binning, rule.lookback_s)
+            if key in self._declared:
+                continue
+            self._declared.add(key)
+            told = (identity, rule.model_id, tree.properties[0].name, measure, binning)
+            self._new["drift_metrics"].append(
+                (*told, rule.lookback_s, rule.step_s, rule.is_default)
             )
 
     # ---- thresholds -------------------------------------------------------------------------

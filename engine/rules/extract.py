@@ -125,7 +125,7 @@ class Extraction:
         there = column.is_valid().to_numpy()[framed.rows]
         first = np.flatnonzero(there & watched[read.model_no[framed.rows]])
         rows = framed.rows[first]
-        picked = column.take(pa.array(rows))
+        picked = column.take(pa.array(rows, pa.int64()))
         values = (
             picked.to_numpy()
             if component.kind == "values"
@@ -144,7 +144,7 @@ class Extraction:
     def _group(self, read: Read, framed: Framed, places: Ints) -> "pa.Array[Any] | None":
         if self.frame.group is None:
             return None
-        texts = read.column(self.frame.group).take(pa.array(framed.rows[places]))
+        texts = read.column(self.frame.group).take(pa.array(framed.rows[places], pa.int64()))
         return texts.combine_chunks()
 
 

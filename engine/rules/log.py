@@ -196,70 +196,49 @@ FROM (
 
 
 def write_evaluations(
-    cursor: duckdb.DuckDBPyConnection,
-    evaluations: Evaluations,
-    rules: Ids,
-    lookback_s: int,
+    cursor: duckdb.DuckDBPyConnection, found: Iterable[tuple[Evaluations, Ids, int]]
 ) -> None:
     """Store evaluations.
 
     Parameters
     ----------
-    evaluations : Evaluations
-    rules : tuple of pyarrow.Array
-        Id and version of the rule, and the group, of each watcher.
-    lookback_s : int
+    found : iterable of (Evaluations, tuple of pyarrow.Array, int)
+        By panel; with id and version of the rule, and the group, of each watcher, and the lookback
+        in seconds.
     """
-    if not any(len(part) for part in evaluations.watcher):
+    tables = [_evaluation_rows(*each) for each in found if any(map(len, each[0].watcher))]
+    if not tables:
         return
-    watcher = np.concatenate(evaluations.watcher)
-    value = np.concatenate(evaluations.value)
-    order = np.lexsort((np.concatenate(evaluations.time_s), watcher))
-    picked = pa.array(watcher[order], pa.int64())
-    table = pa.table(
+    cursor.register("b_evaluations", pa.concat_tables(tables))
+    cursor.execute("INSERT INTO evaluations_log BY NAME SELECT * FROM b_evaluations")
+    cursor.unregister("b_evaluations")
+
+
+def _evaluation_rows(evaluations: Evaluations, rules: Ids, lookback_s: int) -> pa.Table:
+    watcher, time_s = np.concatenate(evaluations.watcher), np.concatenate(evaluations.time_s)
+    order = np.lexsort((time_s, watcher))
+    picked, time_s = pa.array(watcher[order], pa.int64()), time_s[order]
+    value = np.concatenate(evaluations.value)[order]
+    state = pa.array(np.concatenate(evaluations.state)[order], pa.int64())
+    return pa.table(
         {
             "rule_id": rules[0].take(picked),
             "rule_version": rules[1].take(picked),
             "group_value": rules[2].take(picked),
-            "time_s": pa.array(np.concatenate(evaluations.time_s)[order]),
-            "value": pa.array(value[order], mask=np.isnan(value[order])),
+            "window_start": _stamps(time_s - lookback_s),
+            "window_end": _stamps(time_s),
+            "value": pa.array(value, mask=np.isnan(value)),
             "sample_count": pa.array(np.concatenate(evaluations.samples)[order]),
-            "state": pa.array(STATES).take(
-                pa.array(np.concatenate(evaluations.state)[order], pa.int64())
-            ),
+            "state": pa.array(STATES).take(state),
             "since": _stamps(np.concatenate(evaluations.since_s)[order]),
         }
     )
-    cursor.register("b_evaluations", table)
-    cursor.execute(
-        "INSERT INTO evaluations_log SELECT rule_id, rule_version, group_value,"
-        f" make_timestamp((time_s - {lookback_s}) * {SECOND_US}),"
-        f" make_timestamp(time_s * {SECOND_US}), value, sample_count, state, since"
-        " FROM b_evaluations"
-    )
-    cursor.unregister("b_evaluations")
 
 
-def write_alerts(cursor: duckdb.DuckDBPyConnection, rows: Sequence[dict[str, object]]) -> None:
-    """Store alerts: one dictionary each, with the columns of `alerts_log`."""
-    kinds: dict[str, pa.DataType] = {
-        **dict.fromkeys(("threshold", "metric_value"), pa.float64()),
-        **dict.fromkeys(("sample_count", "from_position", "to_position"), pa.int64()),
-        **dict.fromkeys(
-            ("window_start", "window_end", "triggered_time", "suppressed_since"), _STAMP
-        ),
-        "rule_version": pa.int32(),
-    }
-    names = [
-        name
-        for (name,) in cursor.execute(
-            "SELECT column_name FROM duckdb_columns() WHERE table_name = 'alerts_log'"
-            " ORDER BY column_index"
-        ).fetchall()
-    ]
-    schema = pa.schema([pa.field(name, kinds.get(name, pa.string())) for name in names])
-    cursor.register("b_alerts", pa.Table.from_pylist(list(rows), schema))
-    cursor.execute("INSERT INTO alerts_log SELECT * FROM b_alerts")
+def write_alerts(cursor: duckdb.DuckDBPyConnection, rows: pa.Table) -> None:
+    """Store alerts: columns of `alerts_log`; one that is left out is NULL."""
+    cursor.register("b_alerts", rows)
+    cursor.execute("INSERT INTO alerts_log BY NAME SELECT * FROM b_alerts")
     cursor.unregister("b_alerts")
 
 

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from engine.query.plan import Multiset
+from engine.rules.firsts import NO_LINE, Spans, least_lines
 
 __all__ = ["Entries", "MultisetMove", "Multisets"]
 
@@ -39,82 +40,148 @@ class MultisetMove:
     content: Multiset
 
 
-_COLUMNS = ("series", "enter_s", "leave_s", "seq", "pane_s", "entry", "weight")
+_ENTER, _LEAVE, _SEQ, _PANE, _WEIGHT = range(5)
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """Entries of one series, sorted by the boundary at which they enter.
+
+    Attributes
+    ----------
+    whole : int64, shape (5, n)
+        Enter, leave, line, pane and weight.
+    entry : float64 or object, shape (n,)
+    """
+
+    whole: Ints
+    entry: npt.NDArray[Any]
+
+    def taken(self, rows: Any) -> "_Kept":
+        return _Kept(self.whole[:, rows], self.entry[rows])
 
 
 class Multisets:
     """The windows of many series of one metric, lookback and step."""
 
     def __init__(self) -> None:
-        self._kept: dict[int, Entries] = {}
-        self._before: dict[int, Entries] = {}
-        self._times: dict[int, Ints] = {}
-        self._now_s = np.iinfo(np.int64).min
+        self._kept: dict[int, _Kept] = {}
+        self._added: dict[int, list[_Kept]] = {}
+        self._before: dict[int, _Kept] = {}
+        self._now_s: int = np.iinfo(np.int64).min
 
     def add(self, entries: Entries) -> None:
         """Take entries in; what would leave before it enters never counts."""
-        useful = entries.enter_s < entries.leave_s
-        order = np.flatnonzero(useful)
-        order = order[np.argsort(entries.series[order], kind="stable")]
+        order = np.flatnonzero(entries.enter_s < entries.leave_s)
+        order = order[np.lexsort((entries.enter_s[order], entries.series[order]))]
         if not len(order):
             return
         series = entries.series[order]
-        starts = np.flatnonzero(np.append(True, series[1:] != series[:-1]))
-        for start, stop in zip(starts, np.append(starts[1:], len(order)), strict=True):
-            part = _taken(entries, order[start:stop])
-            number = int(series[start])
-            kept = self._kept.get(number)
-            self._kept[number] = part if kept is None else _joined(kept, part)
+        columns = (entries.enter_s, entries.leave_s, entries.seq, entries.pane_s, entries.weight)
+        everything = _Kept(np.stack([each[order] for each in columns]), entries.entry[order])
+        starts = np.flatnonzero(np.append(True, series[1:] != series[:-1])).tolist()
+        for start, stop in zip(starts, [*starts[1:], len(order)], strict=True):
+            part = everything.taken(slice(start, stop))
+            self._added.setdefault(int(series[start]), []).append(part)
 
     def next_time(self) -> int | None:
         """Give the next boundary at which a window changes, or None."""
+        self._settle()
         times = [
             int(times.min())
-            for entries in self._kept.values()
-            for times in (entries.enter_s[entries.enter_s > self._now_s], entries.leave_s)
+            for kept in self._kept.values()
+            for times in (row[row > self._now_s] for row in kept.whole[:_SEQ])
             if len(times)
         ]
         return min(times, default=None)
 
     def advance(self, until_s: int) -> list[MultisetMove]:
         """Go on to boundary `until_s` and give every change on the way, by series and time."""
+        self._settle()
         moves: list[MultisetMove] = []
         self._before = dict(self._kept)
         for number in sorted(self._kept):
-            entries = self._kept[number]
-            entering = entries.enter_s[(entries.enter_s > self._now_s)]
-            times = np.unique(np.concatenate((entering, entries.leave_s)))
-            for time_s in times[times <= until_s]:
-                inside = (entries.enter_s <= time_s) & (entries.leave_s > time_s)
-                content = _content(_taken(entries, inside))
-                moves.append(MultisetMove(number, int(time_s), content))
-            left = entries.leave_s <= until_s
-            if left.all():
+            kept = self._kept[number]
+            times = _due(kept, self._now_s, until_s)
+            if not times:
+                continue
+            moves += _moves(number, kept, times)
+            # What has left before all that stays; the rest goes with its neighbours.
+            gone = int(np.argmax(kept.whole[_LEAVE] > until_s))
+            if kept.whole[_LEAVE, gone] <= until_s:
                 del self._kept[number]
-            elif left.any():
-                self._kept[number] = _taken(entries, ~left)
+            elif gone:
+                self._kept[number] = kept.taken(slice(gone, None))
         self._now_s = max(self._now_s, until_s)
         return moves
 
-    def first_seq(self, series: int, time_s: int) -> int | None:
-        """Give the least line number behind a window; only right after the advance over it."""
-        entries = self._before.get(series)
-        if entries is None:
-            return None
-        inside = (entries.enter_s <= time_s) & (entries.leave_s > time_s)
-        return int(entries.seq[inside].min()) if inside.any() else None
+    def first_seqs(self, series: Ints, time_s: Ints) -> Ints:
+        """Give the least line number behind windows; only right after the advance over them.
+
+        `engine.rules.firsts.NO_LINE` where a window has nothing in it.
+        """
+        asked = [n for n in np.unique(series).tolist() if n in self._before]
+        if not asked:
+            return np.full(len(series), NO_LINE)
+        parts = [self._before[number].whole for number in asked]
+        whole = np.concatenate(parts, axis=1)
+        own = np.repeat(asked, [part.shape[1] for part in parts])
+        spans = Spans(own, whole[_ENTER], whole[_LEAVE], whole[_SEQ])
+        return least_lines(spans, series, time_s)
+
+    def _settle(self) -> None:
+        """Put what was added where it belongs."""
+        for number, parts in self._added.items():
+            before = self._kept.get(number)
+            if before is not None:
+                parts.insert(0, before)
+            kept = parts[0]
+            if len(parts) > 1:
+                kept = _Kept(
+                    np.concatenate([part.whole for part in parts], axis=1),
+                    np.concatenate([part.entry for part in parts]),
+                )
+                enter = kept.whole[_ENTER]
+                if (enter[1:] < enter[:-1]).any():
+                    kept = kept.taken(np.argsort(enter, kind="stable"))
+            self._kept[number] = kept
+        self._added = {}
 
 
-def _content(entries: Entries) -> Multiset:
+def _due(kept: _Kept, now_s: int, until_s: int) -> list[int]:
+    """Give the boundaries after one, up to another, at which a window changes."""
+    enter, leave = kept.whole[_ENTER], kept.whole[_LEAVE]
+    low, high = enter.searchsorted((now_s, until_s), side="right")
+    leaving = leave[(leave > now_s) & (leave <= until_s)]
+    return sorted({*enter[low:high].tolist(), *leaving.tolist()})
+
+
+def _moves(series: int, kept: _Kept, times: list[int]) -> list[MultisetMove]:
+    """Give the content of a window at some boundaries."""
+    # What has entered is a prefix. Where even the latest leaver before a place has left, all have.
+    enter, leave = kept.whole[_ENTER], kept.whole[_LEAVE]
+    high = enter.searchsorted(times, side="right")
+    low = np.maximum.accumulate(leave).searchsorted(times, side="right")
+    moves = []
+    for time_s, start, stop in zip(times, low.tolist(), high.tolist(), strict=True):
+        span: Any = slice(start, stop)
+        inside = leave[span] > time_s
+        if not inside.all():
+            span = start + np.flatnonzero(inside)
+        content = _content(kept.entry[span], kept.whole[_WEIGHT, span], kept.whole[_PANE, span])
+        moves.append(MultisetMove(series, time_s, content))
+    return moves
+
+
+def _content(entry: npt.NDArray[Any], weight: Ints, pane: Ints) -> Multiset:
     """Give what is in the window once what was taken back is gone."""
-    entry, weight, pane = entries.entry, entries.weight, entries.pane_s
-    if (weight < 0).any():
-        order = np.lexsort((entry, pane)) if entry.dtype != object else _by_text(entry, pane)
-        entry, weight, pane = entry[order], weight[order], pane[order]
-        new = np.append(True, (entry[1:] != entry[:-1]) | (pane[1:] != pane[:-1]))
-        starts = np.flatnonzero(new)
-        entry, pane = entry[starts], pane[starts]
-        weight = np.add.reduceat(weight, starts)
+    if not (weight < 0).any():
+        return Multiset(entry, weight, pane)
+    order = np.lexsort((entry, pane)) if entry.dtype != object else _by_text(entry, pane)
+    entry, weight, pane = entry[order], weight[order], pane[order]
+    starts = np.flatnonzero(np.append(True, (entry[1:] != entry[:-1]) | (pane[1:] != pane[:-1])))
+    entry, pane = entry[starts], pane[starts]
+    weight = np.add.reduceat(weight, starts)
     there = weight > 0
     return Multiset(entry[there], weight[there], pane[there])
 
@@ -122,13 +189,3 @@ def _content(entries: Entries) -> Multiset:
 def _by_text(entry: npt.NDArray[Any], pane: Ints) -> Ints:
     _, codes = np.unique(entry.astype(str), return_inverse=True)
     return np.lexsort((codes, pane))
-
-
-def _taken(entries: Entries, rows: Any) -> Entries:
-    return Entries(*(getattr(entries, name)[rows] for name in _COLUMNS))
-
-
-def _joined(one: Entries, other: Entries) -> Entries:
-    return Entries(
-        *(np.concatenate((getattr(one, name), getattr(other, name))) for name in _COLUMNS)
-    )

@@ -16,13 +16,14 @@ import pyarrow as pa
 from engine.rules.changes import Observed, Seen, observed
 from engine.rules.definition import Rule
 from engine.rules.states import NONE, SECOND_US, Alerts, Evaluations, Following, Traits, advance
-from engine.rules.tracks import AmountTrack, Track
+from engine.rules.tracks import AmountTrack, Reading, Track
 
 Ids = tuple["pa.Array[Any]", "pa.Array[Any]", "pa.Array[Any]"]
 
 __all__ = ["Ids", "Panel", "Stand", "Versioned", "Watcher"]
 
 Ints = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +140,7 @@ class Panel:
     def _seen(self, done: int, until: int) -> list[Seen]:
         reading, traits = self.track.advance(until), self._traits
         watcher, row = self._expanded(reading.series, self._by_series)
-        threshold = None if reading.threshold is None else reading.threshold[row]
+        threshold = self._thresholds(reading, watcher, row)
         parts = [
             Seen(
                 watcher,
@@ -167,6 +168,25 @@ class Panel:
             now = np.flatnonzero((times > done) & (times <= until) & (times >= traits.start_s))
             parts.append(Seen(now, times[now]))
         return parts
+
+    def _thresholds(self, reading: Reading, watcher: Ints, row: Ints) -> Floats | None:
+        """Give the threshold of each row where it is dynamic, beyond the warm-up."""
+        if not self._dynamic:
+            return None
+        traits = self._traits
+        start_us = (reading.time_s[row] - self.track.lookback_s) * SECOND_US
+        ready = np.flatnonzero(start_us >= traits.first_event_us[watcher])
+        found = np.full(len(row), np.inf)
+        told = self.track.thresholds(
+            reading.series[row[ready]], reading.samples[row[ready]], reading.value[row[ready]]
+        )
+        if told is not None:
+            found[ready] = told
+        return found
+
+    @property
+    def _dynamic(self) -> bool:
+        return bool(self.watchers) and self.watchers[0].rule.rule.settings.threshold is None
 
     def _expanded(self, keys: Ints, of_watcher: Ints) -> tuple[Ints, Ints]:
         """Give every pair (watcher, row) whose key is the same."""

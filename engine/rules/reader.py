@@ -16,6 +16,7 @@ import duckdb
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 __all__ = ["Frame", "Framed", "Read", "Wanted", "by_value", "read_rows"]
 
@@ -122,8 +123,7 @@ class Read:
         """Give a BOOLEAN column; NULL is false."""
         found = self._flags.get(sql)
         if found is None:
-            filled = self._columns[sql].fill_null(False)  # noqa: FBT003 - a value
-            found = self._flags[sql] = filled.to_numpy()
+            found = self._flags[sql] = _filled(self._columns[sql], pa.scalar(False))  # noqa: FBT003
         return found
 
     def numbers(self, sql: str) -> npt.NDArray[np.float64]:
@@ -131,14 +131,14 @@ class Read:
         return np.asarray(self._columns[sql].to_numpy(), np.float64)
 
     def framed(self, frame: Frame) -> Framed:
-        """Number the rows that count in a frame."""
+        """Give the rows that count in a frame, numbered."""
         found = self._frames.get(frame)
         if found is None:
             found = self._frames[frame] = self._number(frame)
         return found
 
     def _number(self, frame: Frame) -> Framed:
-        moment = self._columns[frame.moment].fill_null(0).to_numpy()
+        moment = _filled(self._columns[frame.moment], pa.scalar(0))
         if frame.condition is None:
             rows = np.arange(len(moment))
         else:
@@ -170,6 +170,12 @@ def read_rows(cursor: duckdb.DuckDBPyConnection, rows: pa.Table, wanted: Wanted)
     return Read(rows, columns)
 
 
+def _filled(column: Any, value: Any) -> npt.NDArray[Any]:
+    """Put a value in place of NULL."""
+    filled: npt.NDArray[Any] = pc.fill_null(column, value).to_numpy()
+    return filled
+
+
 def _coded(values: Ints) -> tuple[Ints, int]:
     """Give whole numbers as codes from 0 on, and how many there may be: not far above the rows."""
     if not len(values):
@@ -182,7 +188,7 @@ def _coded(values: Ints) -> tuple[Ints, int]:
 
 
 def _numbered(keys: list[tuple[Ints, int]]) -> tuple[Ints, Ints]:
-    """Number rows by the combinations of codes that there are; gives also a row of each."""
+    """Give each row the number of its combination of codes, and a row of each number."""
     code, size = keys[0]
     for other, more in keys[1:]:
         code, size = code * more + other, size * more

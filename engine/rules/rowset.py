@@ -16,6 +16,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from engine.asking import first
 from engine.batch import Batch
 from engine.panes import quoted, text
 from engine.query.columns import IDENTIFIERS, TIMES, StoredColumns
@@ -245,31 +246,36 @@ class Rowset:
         wide = [c for c in ROW_COLUMNS if c in wanted and c not in {*_SETTLED, *_LABEL}]
         own = "label AS own_label, label_number AS own_label_number"
         listed = ", ".join(("seq", *narrow))
-        extra = "".join(f", e.{c}" for c in wide)
+        extra = ", ".join(f"e.{c}" for c in wide)
         pairs = "SELECT event_seq AS seq FROM s_pairs"
         fresh = (
-            f"SELECT {listed}{extra}, {own} FROM (SELECT * FROM b_predictions WHERE NOT fresh) e"
+            f"SELECT {', '.join((listed, own, *wide))} FROM (SELECT * FROM b_predictions WHERE NOT fresh) e"
             f" SEMI JOIN ({pairs}) USING (seq)"
         )
         stored = f"SELECT {listed}, {own} FROM t_old SEMI JOIN ({pairs}) USING (seq)"
-        if wide:
-            if not self._lasting_wide(wide):
-                pairs += " WHERE changed"
-            bounds = f"SELECT min(seq) AS low, max(seq) AS high FROM ({pairs}) SEMI JOIN t_old"
+        span = self._far(pairs, wide) if wide else None
+        if span is not None:
+            low, high = span
             far = (
                 f"SELECT seq, {', '.join(wide)} FROM events_log SEMI JOIN ({pairs}) USING (seq)"
-                f" WHERE seq >= (SELECT low FROM ({bounds} USING (seq)))"
-                f" AND seq <= (SELECT high FROM ({bounds} USING (seq)))"
+                f" WHERE seq >= {low} AND seq <= {high}"
             )
-            stored = f"SELECT o.* EXCLUDE (own_label, own_label_number){extra}, o.own_label, o.own_label_number FROM ({stored}) o LEFT JOIN ({far}) e USING (seq)"
+            stored = f"SELECT o.*, {extra} FROM ({stored}) o LEFT JOIN ({far}) e USING (seq)"
+        elif wide:
+            stored = f"SELECT o.*, {', '.join(f'NULL AS {c}' for c in wide)} FROM ({stored}) o"
         return f"SELECT DISTINCT ON (seq) * FROM ({fresh} UNION ALL {stored})"
 
     def _from_raw(self) -> bool:
         return bool(self._columns.numbers or self._columns.texts)
 
-    def _lasting_wide(self, wide: Sequence[str]) -> bool:
+    def _far(self, pairs: str, wide: Sequence[str]) -> tuple[int, int] | None:
+        """Give the first and the last stored event of which the wide columns are needed."""
         lasting = self._columns.lasting
-        return any(name in wide or ":" in name for name in lasting)
+        if not any(name in wide or ":" in name for name in lasting):
+            pairs += " WHERE changed"
+        sql = f"SELECT min(seq), max(seq) FROM ({pairs}) SEMI JOIN t_old USING (seq)"
+        found = first(self._cursor, sql)
+        return None if found is None or found[0] is None else (int(found[0]), int(found[1]))
 
     # ---- the store --------------------------------------------------------------------------
 

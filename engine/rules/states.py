@@ -14,7 +14,10 @@ Most watchers are quiet: they are worked through as columns. One that violates, 
 followed run by run.
 """
 
-from dataclasses import dataclass, field
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field, fields
+from typing import Any
 
 import numpy as np
 
@@ -86,14 +89,14 @@ class Evaluations:
 
 @dataclass(slots=True)
 class Alerts:
-    """Alerts given; one entry each. `threshold`: the one that held."""
+    """Alerts given. `threshold`: the rule's, or the dynamic one, that held."""
 
-    watcher: list[int] = field(default_factory=list)
-    time_s: list[int] = field(default_factory=list)
-    value: list[float] = field(default_factory=list)
-    samples: list[int] = field(default_factory=list)
-    suppressed_s: list[int] = field(default_factory=list)
-    threshold: list[float] = field(default_factory=list)
+    watcher: list[Ints] = field(default_factory=list)
+    time_s: list[Ints] = field(default_factory=list)
+    value: list[Floats] = field(default_factory=list)
+    samples: list[Ints] = field(default_factory=list)
+    suppressed_s: list[Ints] = field(default_factory=list)
+    threshold: list[Floats] = field(default_factory=list)
 
 
 def advance(
@@ -124,11 +127,9 @@ def advance(
     loud[rows.watcher[beyond]] = True
     _quiet(rows, category, ~loud[rows.watcher], following, evaluations)
     if loud.any():
-        bounds = np.searchsorted(rows.watcher, np.arange(len(loud) + 1))
-        for watcher in np.flatnonzero(loud):
-            span = slice(int(bounds[watcher]), int(bounds[watcher + 1]))
-            walk = _Walk(traits, following, int(watcher), evaluations, alerts)
-            walk.through(rows, category, span, done_s, until_s)
+        standing = traits, following, np.flatnonzero(loud)
+        told = _loud(standing, rows, category, done_s, until_s)
+        told.give(evaluations, alerts)
     return evaluations, alerts
 
 
@@ -178,137 +179,173 @@ def _quiet(
     following.state[ends] = state[last]
 
 
+def _loud(
+    standing: tuple[Traits, Following, Ints],
+    rows: Observed,
+    category: Ints,
+    done_s: int,
+    until_s: int,
+) -> "_Told":
+    """Follow some watchers one by one: from columns to plain numbers, and back again."""
+    traits, following, loud = standing
+    told = _Told()
+    columns = [getattr(traits, name)[loud].tolist() for name in _TRAITS]
+    columns += [getattr(following, name)[loud].tolist() for name in _STAND]
+    fixed = traits.step_s, traits.lookback_s
+    walks = [_Walk(told, *fixed, *each) for each in zip(loud.tolist(), *columns, strict=True)]
+    mine = np.flatnonzero(np.isin(rows.watcher, loud))
+    seen = [
+        column[mine].tolist()
+        for column in (*(getattr(rows, name) for name in ("time_s", *_SEEN)), category)
+    ]
+    bounds = np.searchsorted(rows.watcher[mine], loud).tolist()
+    for walk, start, stop in zip(walks, bounds, [*bounds[1:], len(mine)], strict=True):
+        walk.through([column[start:stop] for column in seen], done_s, until_s)
+    for name in _STAND:
+        getattr(following, name)[loud] = [getattr(walk, name) for walk in walks]
+    return told
+
+
+_TRAITS = (
+    *("upper", "resolve", "wait_us", "hold_us", "alert_no_data", "min_samples", "min_coverage"),
+    *("first_event_us", "start_s"),
+)
+_SEEN = ("value", "samples", "coverage", "threshold")
+_STAND = (
+    *_SEEN,
+    *("state", "since_s", "raised", "last_alert_s", "suppressed_s", "told_value", "told_samples"),
+)
+
+
+class _Told:
+    """Evaluations and alerts, one by one."""
+
+    def __init__(self) -> None:
+        self.evaluations: list[tuple[int, int, float, int, int, int]] = []
+        self.alerts: list[tuple[int, int, float, int, int, float]] = []
+
+    def give(self, evaluations: Evaluations, alerts: Alerts) -> None:
+        """Put them with those that came as columns."""
+        for to, rows in ((evaluations, self.evaluations), (alerts, self.alerts)):
+            for each, column in zip(fields(to), zip(*rows, strict=True), strict=False):
+                kind = np.float64 if each.name in {"value", "threshold"} else np.int64
+                getattr(to, each.name).append(np.array(column, kind))
+
+
 @dataclass(slots=True)
 class _Walk:
-    """Follows one watcher from boundary to boundary."""
+    """Follows one watcher from boundary to boundary; see `Traits` and `Following`."""
 
-    traits: Traits
-    following: Following
-    watcher: int
-    evaluations: Evaluations
-    alerts: Alerts
-    _value: float | None = None
+    told: _Told
+    step_s: int
+    lookback_s: int
+    who: int
+    upper: bool
+    resolve: float
+    wait_us: int
+    hold_us: int
+    alert_no_data: bool
+    min_samples: int
+    min_coverage: float
+    first_event_us: int
+    start_s: int
+    value: float
+    samples: int
+    coverage: float
+    threshold: float
+    state: int
+    since_s: int
+    raised: bool
+    last_alert_s: int
+    suppressed_s: int
+    told_value: float
+    told_samples: int
 
-    def through(
-        self,
-        rows: Observed,
-        category: Ints,
-        span: slice,
-        done_s: int,
-        until_s: int,
-    ) -> None:
-        """Go through all boundaries in (done_s, until_s]."""
-        traits, following, who = self.traits, self.following, self.watcher
-        step = traits.step_s
-        times = rows.time_s[span].tolist()
-        begin = max(done_s // step * step + step, int(traits.start_s[who]))
-        last = until_s // step * step
-        if begin <= last and (not times or times[0] > begin):
+    def through(self, seen: Sequence[Sequence[Any]], done_s: int, until_s: int) -> None:
+        """Go through all boundaries in (done_s, until_s]; `seen`: the columns of its rows."""
+        step, times = self.step_s, seen[0]
+        begin = max(done_s // step * step + step, self.start_s)
+        end = until_s // step * step + step
+        first = times[0] if times else end
+        if begin < first:
             # Nothing has changed at the first boundary: what held before goes on.
-            self._span(begin, times[0] if times else last + step, following, None)
-        for place, start in enumerate(times):
-            row = span.start + place
-            following.value[who] = rows.value[row]
-            following.samples[who] = rows.samples[row]
-            following.coverage[who] = rows.coverage[row]
-            following.threshold[who] = rows.threshold[row]
-            stop = times[place + 1] if place + 1 < len(times) else last + step
-            self._span(start, stop, following, int(category[row]))
+            self._span(begin, first, self._standing(begin))
+        stops = [*times[1:], end]
+        for start, value, samples, coverage, threshold, kind, stop in zip(
+            *seen, stops[: len(times)], strict=True
+        ):
+            self.value, self.samples = value, samples
+            self.coverage, self.threshold = coverage, threshold
+            self._span(start, stop, kind)
 
-    def _span(self, start: int, stop: int, following: Following, category: int | None) -> None:
+    def _span(self, start: int, stop: int, kind: int) -> None:
         """Go through the boundaries in [start, stop), where nothing but the time changes."""
-        traits, who = self.traits, self.watcher
-        self._value = None
-        kind = self._standing(start) if category is None else category
-        limit = float(following.threshold[who])
-        if not self._violates(kind, limit):
-            following.since_s[who], following.raised[who] = NONE, False
-            self._tell(start, kind)
-            return
+        if not self._violates(kind):
+            self.since_s, self.raised = NONE, False
+            self._tell(start, kind, self.value)
+        else:
+            self._go_on(start, stop, kind)
+
+    def _go_on(self, start: int, stop: int, kind: int) -> None:
+        """Go through the boundaries in [start, stop), where the rule is violated."""
         # What violates for want of data does so without a value.
-        self._value = float("nan") if kind == NO_DATA else float(following.value[who])
-        if following.since_s[who] == NONE:
-            following.since_s[who] = start
-        step, since = traits.step_s, int(following.since_s[who])
-        held = _on_grid(since + _ceil_s(int(traits.hold_us[who])), step)
-        at = max(start, held)
+        value = math.nan if kind == NO_DATA else self.value
+        if self.since_s == NONE:
+            self.since_s = start
+        at = max(start, _on_grid(self.since_s + _ceil_s(self.hold_us), self.step_s))
         if start < at:
-            self._suppress(start)
+            self._suppress(start, value)
         if at >= stop:
             return
-        following.raised[who] = True
-        wait_s = _ceil_s(int(traits.wait_us[who]))
+        self.raised = True
+        wait_s = _ceil_s(self.wait_us)
         while at < stop:
-            last = int(following.last_alert_s[who])
-            due = at if last == NONE else max(at, _on_grid(last + wait_s, step))
+            due = at
+            if self.last_alert_s != NONE:
+                due = max(at, _on_grid(self.last_alert_s + wait_s, self.step_s))
             if due > at:
-                self._suppress(at)
+                self._suppress(at, value)
             if due >= stop:
                 return
-            self._fire(due, limit)
-            at = due + step
+            self._fire(due, value)
+            at = due + self.step_s
 
     def _standing(self, start: int) -> int:
         """Give the category of what goes on unchanged."""
-        traits, following, who = self.traits, self.following, self.watcher
-        row = Observed(
-            np.array([who]),
-            np.array([start]),
-            following.value[[who]],
-            following.samples[[who]],
-            following.coverage[[who]],
-            following.threshold[[who]],
-        )
-        return int(_categories(traits, row)[0])
+        if (start - self.lookback_s) * SECOND_US < self.first_event_us:
+            return WARM_UP
+        few = self.samples < self.min_samples or self.coverage < self.min_coverage
+        return NO_DATA if few or math.isnan(self.value) else OK
 
-    def _violates(self, kind: int, limit: float) -> bool:
-        traits, following, who = self.traits, self.following, self.watcher
+    def _violates(self, kind: int) -> bool:
         if kind == NO_DATA:
-            return bool(traits.alert_no_data[who])
+            return self.alert_no_data
         if kind == WARM_UP:
             return False
-        resolve = float(traits.resolve[who])
-        if following.raised[who] and not np.isnan(resolve):
-            limit = resolve
-        value = float(following.value[who])
-        return value > limit if traits.upper[who] else value < limit
+        # What is raised goes on until it is back beyond the other threshold.
+        resolves = self.raised and not math.isnan(self.resolve)
+        limit = self.resolve if resolves else self.threshold
+        return self.value > limit if self.upper else self.value < limit
 
-    def _fire(self, time_s: int, limit: float) -> None:
-        following, who = self.following, self.watcher
-        self._tell(time_s, FIRING)
-        self.alerts.watcher.append(who)
-        self.alerts.time_s.append(time_s)
-        self.alerts.value.append(self._now())
-        self.alerts.samples.append(int(following.samples[who]))
-        self.alerts.suppressed_s.append(int(following.suppressed_s[who]))
-        self.alerts.threshold.append(limit)
-        following.last_alert_s[who], following.suppressed_s[who] = time_s, NONE
+    def _fire(self, time_s: int, value: float) -> None:
+        self._tell(time_s, FIRING, value)
+        row = (self.who, time_s, value, self.samples, self.suppressed_s, self.threshold)
+        self.told.alerts.append(row)
+        self.last_alert_s, self.suppressed_s = time_s, NONE
 
-    def _suppress(self, time_s: int) -> None:
-        following, who = self.following, self.watcher
-        if following.suppressed_s[who] == NONE:
-            following.suppressed_s[who] = time_s
-        self._tell(time_s, SUPPRESSED)
+    def _suppress(self, time_s: int, value: float) -> None:
+        if self.suppressed_s == NONE:
+            self.suppressed_s = time_s
+        self._tell(time_s, SUPPRESSED, value)
 
-    def _now(self) -> float:
-        return float(self.following.value[self.watcher]) if self._value is None else self._value
-
-    def _tell(self, time_s: int, state: int) -> None:
-        following, who = self.following, self.watcher
-        value, before = self._now(), float(following.told_value[who])
-        same = value == before or (np.isnan(value) and np.isnan(before))
-        samples = int(following.samples[who])
-        if same and samples == following.told_samples[who] and state == following.state[who]:
+    def _tell(self, time_s: int, state: int, value: float) -> None:
+        before, samples = self.told_value, self.samples
+        same = value == before or (math.isnan(value) and math.isnan(before))
+        if same and samples == self.told_samples and state == self.state:
             return
-        following.told_value[who], following.told_samples[who] = value, samples
-        following.state[who] = state
-        rows = self.evaluations
-        rows.watcher.append(np.array([who]))
-        rows.time_s.append(np.array([time_s]))
-        rows.value.append(np.array([value]))
-        rows.samples.append(np.array([samples]))
-        rows.state.append(np.array([state]))
-        rows.since_s.append(following.since_s[[who]])
+        self.told_value, self.told_samples, self.state = value, samples, state
+        row = (self.who, time_s, value, samples, state, self.since_s)
+        self.told.evaluations.append(row)
 
 
 def _ceil_s(span_us: int) -> int:

@@ -95,15 +95,12 @@ class Reading:
     ----------
     value : float64
         NaN where it is undefined.
-    threshold : float64 or None
-        Where it is computed from the reference set.
     """
 
     series: Ints
     time_s: Ints
     value: Floats
     samples: Ints
-    threshold: Floats | None = None
 
 
 class Track(ABC):
@@ -138,12 +135,20 @@ class Track(ABC):
         """Give what changes at boundaries up to `until_s`."""
 
     @abstractmethod
-    def first_seq(self, series: int, time_s: int) -> int | None:
-        """Give the least line number behind a window of the last advance."""
+    def first_seqs(self, series: Ints, time_s: Ints) -> Ints:
+        """Give the least line numbers behind windows of the last advance.
+
+        `engine.rules.firsts.NO_LINE` where a window is empty.
+        """
 
     @abstractmethod
     def blank(self) -> tuple[float, int]:
         """Give value and samples of an empty window."""
+
+    def thresholds(self, series: Ints, samples: Ints, value: Floats) -> Floats | None:
+        """Give the thresholds of windows, where they are computed; None: the rules' own hold."""
+        del series, samples, value
+        return None
 
     def leave_s(self, pane_s: Ints) -> Ints:
         """Give the first boundary whose window no longer holds the pane."""
@@ -187,9 +192,9 @@ class AmountTrack(Track):
         counts, sums = self._windows.current(self.series.of(np.array([model_no]), None))
         return float(self._values(counts, sums)[0][0])
 
-    def first_seq(self, series: int, time_s: int) -> int | None:
-        """Give the least line number behind a window of the last advance."""
-        return self._windows.first_seq(series, time_s)
+    def first_seqs(self, series: Ints, time_s: Ints) -> Ints:
+        """Give the least line numbers behind windows of the last advance."""
+        return self._windows.first_seqs(series, time_s)
 
     def blank(self) -> tuple[float, int]:
         """Give value and samples of an empty window."""
@@ -243,9 +248,9 @@ class MultisetTrack(Track):
             np.array([samples for _, samples in told], np.int64),
         )
 
-    def first_seq(self, series: int, time_s: int) -> int | None:
-        """Give the least line number behind a window of the last advance."""
-        return self._windows.first_seq(series, time_s)
+    def first_seqs(self, series: Ints, time_s: Ints) -> Ints:
+        """Give the least line numbers behind windows of the last advance."""
+        return self._windows.first_seqs(series, time_s)
 
     def blank(self) -> tuple[float, int]:
         """Give value and samples of an empty window."""

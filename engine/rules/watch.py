@@ -7,6 +7,8 @@ and alerts are written, in the owner's transaction. Nothing is stored of the win
 `open` makes them anew from the stored events, for a rule that is new as for one that goes on.
 """
 
+from collections.abc import Mapping
+
 import duckdb
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +19,8 @@ from engine.batch import Batch
 from engine.config import ModelSettings, Settings
 from engine.query.tree import DriftQuery
 from engine.rules.alerting import Lines, alert_rows
+from engine.rules.batch_parts import BATCH_STEP_S
+from engine.rules.batches import Batches
 from engine.rules.definition import metric_of, names_of, rules_of
 from engine.rules.drifts import Drifts
 from engine.rules.log import (
@@ -26,6 +30,7 @@ from engine.rules.log import (
     write_alerts,
     write_evaluations,
 )
+from engine.rules.panel import Versioned
 from engine.rules.panels import Panels
 from engine.rules.reader import read_rows
 from engine.rules.references import References
@@ -33,6 +38,7 @@ from engine.rules.roster import MODEL_NO, Roster, chunks
 from engine.rules.rowset import RowColumns, Rowset
 from engine.rules.states import NONE, SECOND_US
 from engine.rules.steps import make_steps
+from engine.rules.tracks import Track
 from engine.watermark import NEVER
 
 __all__ = ["Watch"]
@@ -61,15 +67,16 @@ class Watch:
         self._panels = Panels(self._columns, NONE)
         self._references = References(cursor)
         self._drifts = Drifts(cursor, settings, self._references, self._panels)
+        self._batches = Batches(cursor, settings, self._columns, NONE)
         self._roster = Roster(cursor, self._rowset)
         self._step_s = 60
         self._done_s = NONE
-        self._given: list[tuple[str, str]] = []
+        self._given = [_NONE_GIVEN]
 
     @property
     def idle(self) -> bool:
         """Whether there is nothing to follow."""
-        return not len(self._panels)
+        return not len(self._panels) and self._batches.idle
 
     # ---- opening ----------------------------------------------------------------------------
 
@@ -96,25 +103,41 @@ class Watch:
             ],
         )
         versioned = declare_rules(cursor, rules, stamp, whole=True)
+        self._batches = Batches(cursor, settings, self._columns, self._done_s)
+        for model in settings.models:
+            if model.kind == "batch":
+                self._batches.watch(model, self._roster.number(model.id))
+        self._drifts.load()
         for each in versioned:
-            rule = each.rule
-            model = models.get(rule.model_id, ModelSettings(id=rule.model_id))
-            if isinstance(rule.metric.tree, DriftQuery):
-                if rule.model_id in self._references.versions:
-                    self._drifts.follow(each, model, self._roster.number(rule.model_id))
-            elif rule.settings.enabled:
-                self._panels.follow(each, names_of(model), self._roster.number(rule.model_id))
+            self._follow(each, models.get(each.rule.model_id, ModelSettings(each.rule.model_id)))
         self._drifts.begin()
         steps = [panel.track.step_s for panel in self._panels]
+        steps += [] if self._batches.idle else [BATCH_STEP_S]
         self._step_s = int(np.gcd.reduce(steps)) if steps else 60
         self._roster.settle()
         if not self.idle:
             self._roster.rejoin(self._panels, stands(cursor), self._done_s)
             self._rebuild(watermark_us)
+        self._batches.begin(self._rowset, watermark_us)
+
+    def _follow(self, each: Versioned, model: ModelSettings) -> None:
+        """Let a rule be followed, if there is what it needs."""
+        drift, enabled = isinstance(each.rule.metric.tree, DriftQuery), each.rule.settings.enabled
+        if model.id not in self._references.versions if drift else not enabled:
+            return
+        model_no = self._roster.number(model.id)
+        if model.kind == "batch":
+            if enabled:
+                frozen = self._drifts.frozen(each, model) if drift else None
+                self._batches.follow(each, model, model_no, frozen)
+        elif drift:
+            self._drifts.follow(each, model, model_no)
+        else:
+            self._panels.follow(each, names_of(model), model_no)
 
     def _rebuild(self, watermark_us: int) -> None:
         """Fill the windows from the stored events."""
-        if watermark_us == NEVER:
+        if watermark_us == NEVER or not len(self._panels):
             return
         fresh = self._drifts.fresh
         self._drifts.record_only(fresh)
@@ -138,8 +161,9 @@ class Watch:
         return bool(self._references.pending)
 
     def note(self, others: pa.Table, first_seq: int) -> None:
-        """Take note of the reference rows of a block, which are stored already."""
+        """Take note of reference rows and of complete batches; they are stored already."""
         self._references.note(others, first_seq)
+        self._batches.note(others)
 
     def freeze(self, watermark_us: int) -> None:
         """Freeze the reference sets that have new rows, and open anew with them."""
@@ -188,6 +212,7 @@ class Watch:
         if parts:
             found = pa.concat_tables([part.select(self._names()) for part in parts])
             self._gather(found, lines.first_seq)
+            self._batches.gather(found)
 
     def _names(self) -> list[str]:
         columns = self._columns
@@ -233,7 +258,8 @@ class Watch:
             return
         self._cursor.register("w_rows", rows)
         present = set(np.unique(rows["model_no"].to_numpy()).tolist())
-        due, wanted = [], {}
+        due: list[tuple[Track, set[int]]] = []
+        wanted: dict[str, Mapping[str, object]] = {}
         for panel in self._panels:
             models = present & panel.rules.keys() & self._roster.started.keys()
             for track in (panel.track, panel.coverage) if models else ():
@@ -260,26 +286,32 @@ class Watch:
         next_seq : int
             The number of the next line.
         """
+        self._batches.declare(lines)
         if self.idle or watermark_us == NEVER:
             return 0
         self._done_s = watermark_us // SECOND_US
-        rows: list[dict[str, object]] = []
+        of_batches = self._batches.advance(watermark_us, lines, next_seq)
+        self._given.append(of_batches)
+        evaluated, rows = [], []
         for panel in self._panels:
             evaluations, alerts = panel.evaluate(self._done_s)
-            write_evaluations(self._cursor, evaluations, panel.ids, panel.track.lookback_s)
-            rows += alert_rows(panel, alerts, lines, next_seq)
-        if rows:
-            rows.sort(key=lambda row: (row["window_end"], row["rule_id"], row["group_value"] or ""))
-            write_alerts(self._cursor, rows)
-            self._given += [(str(row["alert_id"]), str(row["model_id"])) for row in rows]
-        return len(rows)
+            evaluated.append((evaluations, panel.ids, panel.track.lookback_s))
+            if alerts.watcher:
+                rows.append(alert_rows(panel, alerts, lines, next_seq))
+        write_evaluations(self._cursor, evaluated)
+        if not rows:
+            return len(of_batches)
+        found = pa.concat_tables(rows).sort_by(
+            [("window_end", "ascending"), ("rule_id", "ascending"), ("group_value", "ascending")]
+        )
+        write_alerts(self._cursor, found)
+        self._given.append(found.select(["alert_id", "model_id"]))
+        return len(found) + len(of_batches)
 
     def take_alerts(self) -> pa.Table:
         """Give id and model of the alerts written since the last call: `alert_id`, `model_id`."""
-        given, self._given = self._given, []
-        return pa.table(
-            {
-                "alert_id": pa.array([alert for alert, _ in given], pa.string()),
-                "model_id": pa.array([model for _, model in given], pa.string()),
-            }
-        )
+        given, self._given = self._given, [_NONE_GIVEN]
+        return pa.concat_tables(given)
+
+
+_NONE_GIVEN = pa.table({name: pa.array([], pa.string()) for name in ("alert_id", "model_id")})

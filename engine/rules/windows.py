@@ -5,8 +5,8 @@ in none before the first boundary behind its arrival. So each amount has two tim
 `enter_s` and taken back at `leave_s`; whole numbers may be taken back. Sums of floats are whole
 numbers too (`engine.query.plan.SCALE_BITS`), as Python integers.
 
-What lies ahead is kept in runs sorted by time, merged when there are many, so that a boundary costs
-what enters and leaves there and no more.
+What lies ahead is kept in runs sorted by time, so that a boundary costs what enters and leaves
+there and no more.
 """
 
 from collections.abc import Sequence
@@ -16,12 +16,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from engine.rules.firsts import Spans, least_lines
+
 __all__ = ["Deltas", "Moves", "Windows"]
 
 Ints = npt.NDArray[np.int64]
 Objects = npt.NDArray[Any]
 
-_RUNS_MAX = 12
+_MERGED_MAX = 1 << 12  # longer runs are left alone: there are few of them
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,17 +64,60 @@ class Moves:
     sums: Objects
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Run:
-    """Entries sorted by time; those with `sign` -1 leave, and tell when they had entered."""
+    """Amounts sorted by the boundary at which they are due; those before `at` are done."""
 
-    time_s: Ints
-    sign: npt.NDArray[np.int8]
+    times: Ints
     deltas: Deltas
+    at: int = 0
 
-    def part(self, start: int, stop: int | None = None) -> "_Run":
-        rows = slice(start, stop)
-        return _Run(self.time_s[rows], self.sign[rows], take(self.deltas, rows))
+    @property
+    def next_s(self) -> int:
+        return int(self.times[self.at])
+
+    @property
+    def size(self) -> int:
+        return len(self.times) - self.at
+
+    def rest(self, stop: int | None = None) -> Deltas:
+        return _taken(self.deltas, slice(self.at, stop))
+
+
+class _Queue:
+    """Amounts by the boundary at which they are due."""
+
+    def __init__(self) -> None:
+        self._runs: list[_Run] = []
+
+    def add(self, times: Ints, deltas: Deltas) -> None:
+        order = np.argsort(times, kind="stable")
+        run = _Run(times[order], _taken(deltas, order))
+        # As the digits of a binary counter: each amount is merged a few times only.
+        while self._runs and self._runs[-1].size <= run.size <= _MERGED_MAX:
+            run = _merged(self._runs.pop(), run)
+        self._runs.append(run)
+
+    def next_time(self) -> int | None:
+        return min((run.next_s for run in self._runs), default=None)
+
+    def pop(self, until_s: int) -> tuple[list[Ints], list[Deltas]]:
+        """Take out what is due up to a boundary: times and amounts."""
+        times: list[Ints] = []
+        found: list[Deltas] = []
+        for run in self._runs:
+            if run.next_s > until_s:
+                continue
+            cut = int(np.searchsorted(run.times, until_s, side="right"))
+            times.append(run.times[run.at : cut])
+            found.append(run.rest(cut))
+            run.at = cut
+        if found:
+            self._runs = [run for run in self._runs if run.size]
+        return times, found
+
+    def parts(self) -> list[Deltas]:
+        return [run.rest() for run in self._runs]
 
 
 class Windows:
@@ -87,8 +132,9 @@ class Windows:
     def __init__(self, counts: int, sums: int) -> None:
         self._counts = np.zeros((0, counts), np.int64)
         self._sums = np.zeros((0, sums), object)
-        self._runs: list[_Run] = []
-        self._popped: list[_Run] = []
+        self._entering = _Queue()
+        self._leaving = _Queue()
+        self._left: list[Deltas] = []
 
     def grow(self, series: int) -> None:
         """Make room for this many series."""
@@ -100,68 +146,58 @@ class Windows:
 
     def add(self, deltas: Deltas) -> None:
         """Take amounts in; what would leave before it enters never counts."""
-        deltas = take(deltas, deltas.enter_s < deltas.leave_s)
-        count = len(deltas.series)
-        if not count:
-            return
-        times = np.concatenate((deltas.enter_s, deltas.leave_s))
-        order = np.argsort(times, kind="stable")
-        sign = np.repeat(np.array([1, -1], np.int8), count)[order]
-        self._runs.append(_Run(times[order], sign, take(deltas, order % count)))
-        if len(self._runs) > _RUNS_MAX:
-            self._runs = [_merged(self._runs)]
+        useful = deltas.enter_s < deltas.leave_s
+        if not useful.all():
+            deltas = _taken(deltas, useful)
+        if len(deltas.series):
+            self._entering.add(deltas.enter_s, deltas)
+            self._leaving.add(deltas.leave_s, deltas)
 
     def next_time(self) -> int | None:
         """Give the next boundary at which a window changes, or None."""
-        return min((int(run.time_s[0]) for run in self._runs if len(run.time_s)), default=None)
+        times = (self._entering.next_time(), self._leaving.next_time())
+        return min((time_s for time_s in times if time_s is not None), default=None)
 
     def advance(self, until_s: int) -> Moves:
         """Go on to boundary `until_s` and give every change on the way."""
-        popped, rest = [], []
-        for run in self._runs:
-            cut = int(np.searchsorted(run.time_s, until_s, side="right"))
-            if cut:
-                popped.append(run.part(0, cut))
-            if cut < len(run.time_s):
-                rest.append(run.part(cut))
-        self._runs, self._popped = rest, popped
-        if not popped:
-            return self._nothing()
-        run = _merged(popped) if len(popped) > 1 else popped[0]
-        return self._accumulated(run)
+        entered_s, entered = self._entering.pop(until_s)
+        left_s, self._left = self._leaving.pop(until_s)
+        if not entered and not self._left:
+            none = np.zeros(0, np.int64)
+            return Moves(none, none, self._counts[:0], self._sums[:0])
+        parts = entered + self._left
+        signs = [1] * len(entered) + [-1] * len(self._left)
+        sign = np.repeat(signs, [len(part.series) for part in parts])
+        return self._accumulated(_joined(parts), np.concatenate(entered_s + left_s), sign)
 
-    def first_seq(self, series: int, time_s: int) -> int | None:
-        """Give the least line number behind a window; only right after the advance over it."""
-        least = None
-        for run in (*self._popped, *self._runs):
-            inside = (
-                (run.deltas.series == series)
-                & (run.deltas.enter_s <= time_s)
-                & (run.deltas.leave_s > time_s)
-            )
-            if inside.any():
-                seq = int(run.deltas.seq[inside].min())
-                least = seq if least is None else min(least, seq)
-        return least
+    def first_seqs(self, series: Ints, time_s: Ints) -> Ints:
+        """Give the least line number behind windows; only right after the advance over them.
+
+        `engine.rules.firsts.NO_LINE` where a window has nothing in it.
+        """
+        parts = self._left + self._leaving.parts()
+        if not parts:
+            parts = [self._nothing()]
+        spans = Spans(*(np.concatenate([getattr(part, n) for part in parts]) for n in _SPAN))
+        return least_lines(spans, series, time_s)
 
     def current(self, series: Ints) -> tuple[Ints, Objects]:
         """Give the counts and sums of the windows as they are."""
         return self._counts[series], self._sums[series]
 
-    def _nothing(self) -> Moves:
+    def _nothing(self) -> Deltas:
         none = np.zeros(0, np.int64)
-        return Moves(none, none, self._counts[:0], self._sums[:0])
+        return Deltas(none, none, none, none, self._counts[:0], self._sums[:0])
 
-    def _accumulated(self, run: _Run) -> Moves:
-        series = run.deltas.series
-        order = np.lexsort((run.time_s, series))
-        series, times, sign = series[order], run.time_s[order], run.sign[order].astype(np.int64)
+    def _accumulated(self, deltas: Deltas, times: Ints, sign: Ints) -> Moves:
+        order = np.lexsort((times, deltas.series))
+        series, times, sign = deltas.series[order], times[order], sign[order]
         new = np.ones(len(series), np.bool_)
         new[1:] = (series[1:] != series[:-1]) | (times[1:] != times[:-1])
         starts = np.flatnonzero(new)
         series, times = series[starts], times[starts]
-        counts = np.add.reduceat(run.deltas.counts[order] * sign[:, None], starts, axis=0)
-        sums = run.deltas.sums[order]
+        counts = np.add.reduceat(deltas.counts[order] * sign[:, None], starts, axis=0)
+        sums = deltas.sums[order]
         if sums.shape[1]:
             sums = np.add.reduceat(sums * sign.astype(object)[:, None], starts, axis=0)
         else:
@@ -172,8 +208,11 @@ class Windows:
         return Moves(series, times, counts, sums)
 
 
-def take(deltas: Deltas, rows: Any) -> Deltas:
-    """Give some rows of the deltas."""
+_SPAN = ("series", "enter_s", "leave_s", "seq")
+_COLUMNS = (*_SPAN, "counts", "sums")
+
+
+def _taken(deltas: Deltas, rows: Any) -> Deltas:
     return Deltas(
         deltas.series[rows],
         deltas.enter_s[rows],
@@ -182,6 +221,18 @@ def take(deltas: Deltas, rows: Any) -> Deltas:
         deltas.counts[rows],
         deltas.sums[rows],
     )
+
+
+def _merged(one: _Run, other: _Run) -> _Run:
+    times = np.concatenate((one.times[one.at :], other.times[other.at :]))
+    order = np.argsort(times, kind="stable")
+    return _Run(times[order], _taken(_joined([one.rest(), other.rest()]), order))
+
+
+def _joined(parts: Sequence[Deltas]) -> Deltas:
+    if len(parts) == 1:
+        return parts[0]
+    return Deltas(*(np.concatenate([getattr(part, name) for part in parts]) for name in _COLUMNS))
 
 
 def _rolled(series: Ints, changes: Any, before: Any) -> Any:
@@ -193,15 +244,3 @@ def _rolled(series: Ints, changes: Any, before: Any) -> Any:
     total = np.add.accumulate(changes, axis=0)
     base = before[series[starts]] - (total[starts] - changes[starts])
     return total + np.repeat(base, np.diff(np.append(starts, len(series))), axis=0)
-
-
-def _merged(runs: Sequence[_Run]) -> _Run:
-    times = np.concatenate([run.time_s for run in runs])
-    order = np.argsort(times, kind="stable")
-    deltas = Deltas(
-        *(
-            np.concatenate([getattr(run.deltas, name) for run in runs])[order]
-            for name in ("series", "enter_s", "leave_s", "seq", "counts", "sums")
-        )
-    )
-    return _Run(times[order], np.concatenate([run.sign for run in runs])[order], deltas)

@@ -106,6 +106,16 @@ def test_many_mails_go_over_one_connection_and_a_fault_concerns_one_alone():
     assert connections == 3
 
 
+@pytest.mark.parametrize(
+    "fault", ["MAIL 451 4.3.0 later", "RCPT 450 busy", "DATA 452 4.3.1 full", "DATA 554 5.6.0 bad"]
+)
+def test_fault_after_a_refusal_the_next_mail_meets_a_server_that_is_ready(fault):
+    with MailServer([fault]) as server:
+        first, second = deliver(settings(server), None, [mail(key="a" * 32), mail(key="b" * 32)])
+    assert first.status != "sent"
+    assert (second.status, second.reason) == ("sent", None)
+
+
 @pytest.mark.parametrize("security", ["starttls", "tls"])
 def test_encrypted_and_with_a_login(security, tmp_path):
     users = {"ana": PASSWORD}

@@ -108,6 +108,31 @@ def test_golden_summary():
     )
 
 
+def test_golden_alerts_are_told_where_there_are_rules():
+    console = terminal(is_terminal=True)
+    progress = Progress(console, None, live=False, started_s=NOW_S)
+    progress.update(**totals(NOW_S + 2, 10), alerts=0)
+    progress.update(**totals(NOW_S + 4, 20), alerts=1_234)
+    assert "· 0 rejects · 0 alerts" in drawn(console)
+    assert "· 0 rejects · 1,234 alerts" in drawn(console)
+    summary = progress.finish(
+        lines=20,
+        events=9,
+        votes=9,
+        rejects=2,
+        repeats=0,
+        alerts=1,
+        unsent=2,
+        watermark=None,
+        data="x",
+        now_s=NOW_S + 5,
+    )
+    assert summary == (
+        "20 lines in 5.0 s (4/s): 9 events, 9 votes, 2 rejects, 0 repeats, 1 alert; no watermark"
+        " yet; data x; 2 notifications still to be sent"
+    )
+
+
 def test_golden_summary_of_nothing_at_all():
     progress = Progress(terminal(is_terminal=False), None, live=False)
     summary = progress.finish(

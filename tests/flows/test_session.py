@@ -1,5 +1,6 @@
 """One run after another over one data folder: settings that change, watermarks, retention."""
 
+import io
 import random
 import time
 from dataclasses import replace
@@ -8,7 +9,16 @@ import pytest
 from commands import START_US, assert_same, encoded, lawful, one, prediction, relations, rows, vote
 
 from connectors.memory import Memory
-from engine.config import Limits, ModelSettings, Settings, TimeSettings
+from engine.config import (
+    Limits,
+    ModelSettings,
+    NotificationSettings,
+    RuleSettings,
+    Settings,
+    SmtpSettings,
+    TimeSettings,
+    UserSettings,
+)
 from engine.errors import ConfigurationError
 from flows.__main__ import main
 from flows.run import run
@@ -132,8 +142,10 @@ def drain(session):
     until = time.monotonic() + 5
     quiet = 0
     while quiet < 3 and time.monotonic() < until:
+        asked_s = time.monotonic()
         item = session.ahead.next(now_us())
-        quiet = quiet + 1 if item is None else 0
+        waited = time.monotonic() - asked_s > 0.005  # a batch is being made
+        quiet = quiet + 1 if item is None and not waited else 0
         if item is not None:
             session.take(item)
     session.commit()
@@ -191,6 +203,63 @@ def test_golden_the_watermark_waits_for_the_slowest_until_it_is_idle(tmp_path):
     again = Session(settings, [Memory(source="s", name="quick", bounded=False)]).open()
     assert again.monitor.watermark_us == START_US + 490_000_000
     again.close()
+
+
+# ---- alerts -----------------------------------------------------------------------------------
+
+TOLD = Settings(
+    time=TimeSettings(idle_timeout_us=100_000),
+    alert_rules=(RuleSettings("m", "count", "upper", 2, "warning", lookback_s=60),),
+    users=(UserSettings("ana", "ana@example.org"),),
+    smtp=SmtpSettings("localhost", 25, "bell@example.org", join_s=0),
+    notifications=(NotificationSettings("ana", "m", "ana@example.org"),),
+)
+BOTH = (
+    "select (select count(*) from alerts), (select list(distinct n.status) from alerts"
+    " join notifications n using (alert_id))"
+)
+
+
+@pytest.fixture
+def rested(tmp_path):
+    """A session where time alone has just given an alert, not committed yet; and its mails."""
+    slow = Memory(source="s", name="slow", bounded=False)
+    quick = Memory(source="s", name="quick", bounded=False)
+    mails = io.StringIO()
+    session = Session(replace(TOLD, data=str(tmp_path)), [slow, quick], mails).open()
+    try:
+        slow.push(encoded([prediction(0)]))
+        quick.push(encoded(prediction(second) for second in (1, 2, 130)))
+        drain(session)
+        time.sleep(0.1)
+        session.rest()
+        assert asked(session, BOTH) == [(0, None)]
+        assert mails.getvalue() == ""
+        yield session, mails
+    finally:
+        session.close()
+
+
+def test_golden_alerts_that_time_alone_gives_are_told_in_their_transaction(rested):
+    session, mails = rested
+    session.commit()
+    assert asked(session, BOTH) == [(1, ["grouped"])]
+    assert session.counts.alerts == 1
+    assert mails.getvalue().count("\nSubject: [warning] Count upper bound: m\n") == 1
+    session.rest()  # the outcome comes while nothing else does
+    assert asked(session, BOTH) == [(1, ["printed"])]
+    session.rest()
+    session.drain()
+    assert mails.getvalue().count("Subject") == 1
+    assert session.mailing.unsent == 0
+
+
+def test_fault_alerts_that_were_rolled_back_are_told_to_nobody(rested):
+    session, mails = rested
+    session.fail(RuntimeError("a fault of ours"))
+    session.drain()
+    assert asked(session, BOTH) == [(0, None)]
+    assert mails.getvalue() == ""
 
 
 # ---- retention and mapping --------------------------------------------------------------------

@@ -36,7 +36,7 @@ alert_rules:
 metrics:
   - {model: triage, name: own, query: {select: [{function: count}]}}
 models:
-  - {id: batches, kind: batch}
+  - {id: batches, kind: batch, positive: spam}
 time: {subsequent_alert_wait_time: 10}
 """
 
@@ -126,34 +126,43 @@ def test_contract_AR_09_lookbacks_are_whole_seconds(tmp_path, minutes, seconds):
 
 def test_contract_AR_04_a_metric_goes_by_its_id_too(tmp_path):
     own = "metrics: [{model: m, name: own, query: {select: [{function: count}]}}]"
-    for name in ("own", "balancedAccuracyRate"):
+    for name in ("own", "macroOvrAccuracy"):
         told = str(metric_id("m", name)).upper()
         content = rule(metric=None, metric_id=f"'{told}'") + own
         assert settings_of(tmp_path, content).alert_rules[0].metric == name
 
 
 def test_contract_ARx_2_the_misspelt_name_is_that_of_the_metric(tmp_path):
-    (found,) = settings_of(tmp_path, rule(metric="falsePostiveRate")).alert_rules
+    (found,) = settings_of(tmp_path, rule(metric="falsePostiveRate") + "models: [{id: m, positive: spam}]").alert_rules
     assert (found.metric, found.name) == ("falsePositiveRate", "False Positive Rate lower bound")
 
 
 def test_contract_AR_05_names_that_are_made_up_are_unlike_all_others(tmp_path):
-    one = "{model: %s, metric: accuracyRate, bound: lower, threshold: 0, severity: warning%s}"
+    one = "{model: %s, metric: accuracy, bound: lower, threshold: 0, severity: warning%s}"
     entries = [
         one % ("m", ""),
         one % ("m", ""),
         one % ("n", ""),
-        one % ("m", ", name: Accuracy Rate lower bound 2"),
+        one % ("m", ", name: Accuracy lower bound 2"),
         one % ("m", ""),
     ]
     found = settings_of(tmp_path, "alert_rules:\n" + "".join(f"- {entry}\n" for entry in entries))
     assert [one.name for one in found.alert_rules] == [
-        "Accuracy Rate lower bound",
-        "Accuracy Rate lower bound 3",
-        "Accuracy Rate lower bound",
-        "Accuracy Rate lower bound 2",
-        "Accuracy Rate lower bound 4",
+        "Accuracy lower bound",
+        "Accuracy lower bound 3",
+        "Accuracy lower bound",
+        "Accuracy lower bound 2",
+        "Accuracy lower bound 4",
     ]
+
+
+def test_error_a_metric_of_a_positive_class_needs_one_declared(tmp_path):
+    """What is learned on the way would change the meaning of the rule between two lines."""
+    told = "one that needs no positive class, while model m declares neither `positive` nor two"
+    for metric in ("f1", "auc"):
+        fault = f'1: alert_rules[0].metric must be {told} `classes`, got "{metric}"'
+        assert faults(tmp_path, rule(metric=metric)) == [fault]
+        settings_of(tmp_path, rule(metric=metric) + "models: [{id: m, classes: [A, B]}]")
 
 
 @pytest.mark.parametrize(
@@ -276,6 +285,25 @@ def test_error_all_faults_are_told_at_once_and_none_follows_from_another(tmp_pat
         '12: alert_rules[3].name must be there once for the model "n", got "a" again',
         '13: `alert_rules[4].thresold` is not a known key; did you mean "threshold"?',
         "13: alert_rules[4].threshold must be given, got nothing",
+    ]
+
+
+def test_error_what_one_evaluation_of_a_batch_has_no_use_for(tmp_path):
+    written = """\
+models:
+  - {id: batches, kind: batch}
+alert_rules:
+  - {model: batches, metric: f1, bound: lower, threshold: 0.5, severity: critical,
+     for: 5,
+     resolve_threshold: 0.6,
+     group_by: features.city,
+     group_limit: 7}
+"""
+    streaming = 'must be left out, as it is for streaming models only and "batches" is batch'
+    assert faults(tmp_path, written) == [
+        f"5: alert_rules[0].for {streaming}, got 5",
+        f"6: alert_rules[0].resolve_threshold {streaming}, got 0.6",
+        f'7: alert_rules[0].group_by {streaming}, got "features.city"',
     ]
 
 

@@ -16,6 +16,7 @@ from engine.errors import QueryError
 from engine.query.check import check_metric, metric_type, truths_of
 from engine.query.columns import StoredColumns, anywhere, pointer
 from engine.query.drift_parse import parse_drift
+from engine.query.extracted import Extracted
 from engine.query.names import ModelNames
 from engine.query.parse import parse
 from engine.query.parse_defaults import default_query
@@ -61,6 +62,22 @@ def test_law_the_first_place_with_a_value_counts(name, values):
         first = value if first is None else first
     found = _read(StoredColumns(UNSEEN), f"?.{name}", json.dumps(event))
     assert found == (number_of(first), class_of(first))
+
+
+@given(name=st.text(min_size=1, max_size=6), value=SCALARS, other=SCALARS)
+def test_law_what_is_extracted_at_once_is_what_is_read_one_by_one(name, value, other):
+    raw = json.dumps({"features": {name: value}, "labels": {name: other}, "n": -0.0, "b": 2**64})
+    stored, extracted = StoredColumns(UNSEEN), Extracted(UNSEEN)
+    names = (f"features.{name}", f"labels.{name}", f"?.{name}", "n", "b", "predictions.x")
+    listed = [
+        [sql for each in names for sql in (columns.number(each), columns.text(each))]
+        for columns in (stored, extracted)
+    ]
+    relation = extracted.relation("SELECT $raw AS raw")
+    (found,) = duckdb.execute(f"SELECT {', '.join(listed[0] + listed[1])} FROM ({relation}) r",
+                              {"raw": raw}).fetchall()  # fmt: skip
+    assert repr(found[: len(listed[0])]) == repr(found[len(listed[0]) :])
+    assert found[:2] == (number_of(value), class_of(value))
 
 
 @pytest.mark.parametrize("name", ["id", "type", "timestamp", "features"])
