@@ -32,7 +32,6 @@ __all__ = [
     "ALERTS_A_MAIL_MAX",
     "BACK_OFF_MAX_US",
     "OUTBOX_TABLES",
-    "OUTBOX_VIEWS",
     "Waiting",
     "due",
     "enqueue",
@@ -57,13 +56,6 @@ OUTBOX_TABLES: dict[str, str] = {
         grouped_time TIMESTAMP,
         next_attempt TIMESTAMP,               -- NULL unless grouped
         sent_time TIMESTAMP""",
-}
-
-OUTBOX_VIEWS: dict[str, str] = {
-    "notifications": (
-        "select notification_id, alert_id, configuration_id, destination, status, attempts,"
-        " last_error, sent_time, created_time, next_attempt, message_id from notifications_log"
-    ),
 }
 
 _NOTIFICATIONS = UUID("c2f4b9d0-18a3-3c6e-b7f1-7d5e2a94c836")  # never to change

@@ -51,8 +51,8 @@ RULE_TABLES: dict[str, str] = {
         window_end TIMESTAMP NOT NULL, triggered_time TIMESTAMP NOT NULL, from_position BIGINT,
         to_position BIGINT NOT NULL, suppressed_since TIMESTAMP, status VARCHAR NOT NULL,
         message VARCHAR NOT NULL, batch_id VARCHAR""",
-    # Batches that rules saw, or that were complete before their model was followed as a batch model.
-    # batch_id NULL: the model is followed.
+    # Batches that were evaluated, or were complete before their model became a batch model.
+    # batch_id NULL: the model is followed as one.
     "batches_done": """
         model_id VARCHAR NOT NULL, batch_id VARCHAR, completed TIMESTAMP""",
     # ---- reference sets and drift -----------------------------------------------------------

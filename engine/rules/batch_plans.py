@@ -5,7 +5,6 @@ Each function gives a key, the same for rules that can share a part, and what ma
 
 from collections.abc import Callable
 
-from engine.query.check import truths_of
 from engine.query.compile import filter_of, plan_of
 from engine.query.expressions import Scope, truths_among
 from engine.query.names import ModelNames
@@ -19,7 +18,7 @@ from engine.rules.batch_parts import (
     ValuePart,
     of_batches,
 )
-from engine.rules.definition import Rule
+from engine.rules.definition import Rule, truths_needed
 from engine.rules.drifting import Binned
 from engine.rules.extract import extraction_of
 from engine.rules.panels import coverage_of
@@ -69,7 +68,7 @@ def drift_part(
     model_no, frozen = there
     scope = Scope(names, columns)
     where = filter_of(tree.target.filter, scope)
-    truths = tuple(sorted({*truths_of(tree), *truths_among(scope.properties)}))
+    truths = tuple(sorted({*truths_needed(tree), *truths_among(scope.properties)}))
     needed = truths or (("label",) if rule.time_basis == "label" else ())
     conditions = [columns.present(needed), f"({where})", *([] if needed else ["r.changed"])]
     condition, used = by_value(" AND ".join(conditions), scope.parameters)

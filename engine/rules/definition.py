@@ -21,7 +21,7 @@ from engine.query.plans_common import positive_of
 from engine.query.tree import Call, Column, DriftQuery, Query
 from engine.rule_names import rule_name
 
-__all__ = ["Metric", "Rule", "metric_of", "names_of", "rules_of", "unsupported"]
+__all__ = ["Metric", "Rule", "metric_of", "names_of", "rules_of", "truths_needed", "unsupported"]
 
 _PUBLIC_PANE_S = 60
 
@@ -154,7 +154,7 @@ def rule_of(
         lookback_s = model.lookback_s or settings.time.lookback_s
     performance = metric.type == "model_performance_metric"
     basis = each.time_basis or ("label" if performance else "event")
-    if drift and each.time_basis is None and truths_of(metric.tree):
+    if drift and each.time_basis is None and truths_needed(metric.tree):
         basis = "label"
     rule = Rule(
         uuid3(METRIC_NAMESPACE, f"rule\0{model.id}\0{name}"),
@@ -169,6 +169,14 @@ def rule_of(
         "",
     )
     return _defined(rule, model)
+
+
+def truths_needed(tree: Query | DriftQuery) -> tuple[str, ...]:
+    """Give the truths that a row must have: those that are read, and the label of ground truth."""
+    found = set(truths_of(tree))
+    if isinstance(tree, DriftQuery) and tree.target.source == "ground_truth":
+        found.add("label")
+    return tuple(sorted(found))
 
 
 def _defined(rule: Rule, model: ModelSettings) -> Rule:

@@ -6,10 +6,9 @@ AR-51). Bins, thresholds and definitions are stored, so that a restart computes 
 """
 
 import json
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 from typing import Any
-from uuid import uuid3
 
 import duckdb
 import numpy as np
@@ -18,15 +17,21 @@ import pyarrow.compute as pc
 
 from engine.config import ModelSettings, RuleSettings, Settings
 from engine.drift import MEASURES
-from engine.drift_bins import Bins, bin_numbers, bin_texts, category_bins, number_bins
-from engine.drift_thresholds import Calibration, neighbours
-from engine.metrics import METRIC_NAMESPACE, metric_id
-from engine.query.check import truths_of
+from engine.drift_bins import Bins
+from engine.metrics import metric_id
 from engine.query.compile import filter_of
 from engine.query.expressions import Scope, truths_among
 from engine.query.tree import DriftQuery
 from engine.rule_names import rule_name
-from engine.rules.definition import Rule, names_of, rule_of
+from engine.rules.definition import Rule, names_of, rule_of, truths_needed
+from engine.rules.drift_bins_of import (
+    binning_of,
+    bins_of,
+    drift_of,
+    finite,
+    shown,
+    threshold_of,
+)
 from engine.rules.drifting import Binned, BinTrack, Feed, TestTrack, feed_of
 from engine.rules.panel import Panel, Versioned
 from engine.rules.panels import Panels, coverage_of
@@ -116,7 +121,7 @@ class Drifts:
         columns = self.panels.columns
         sql = columns.number(column) if kind == "number" else columns.text(column)
         columns.note(sql)
-        truths = tuple(sorted({*truths_of(tree), *truths_among(scope.properties)}))
+        truths = tuple(sorted({*truths_needed(tree), *truths_among(scope.properties)}))
         feed_key = (where, tuple(scope.parameters.items()), truths, rule.time_basis, rule.step_s)
         if feed_key not in self.feeds:
             target = (where, dict(scope.parameters))
@@ -141,7 +146,7 @@ class Drifts:
 
     def frozen(self, each: Versioned, model: ModelSettings) -> Binned:
         """Give what a drift rule compares with; it is not followed over windows of time."""
-        tree = _drift(each.rule)
+        tree = drift_of(each.rule)
         kind = self._kind(model.id, tree.properties[0].name)
         test = tree.metric == "HypothesisTest" and kind == "number"
         found = self._frozen(each, model, kind, test=test)
@@ -251,17 +256,17 @@ class Drifts:
 
     def _frozen(self, each: Versioned, model: ModelSettings, kind: str, *, test: bool) -> Binned:
         """Give the bins of a rule's property, made from the reference set or as stored."""
-        rule, tree = each.rule, _drift(each.rule)
+        rule, tree = each.rule, drift_of(each.rule)
         version = self.references.versions[rule.model_id].version
         name, size = tree.properties[0].name, _TEST_BINS if test else tree.num_bins
-        binning = _binning(rule, size)
+        binning = binning_of(rule, size)
 
         def column() -> "pa.ChunkedArray[Any]":
             return self._column(model, tree, name, kind)
 
         bins = self._bins.get((binning, version))
         if bins is None:
-            bins = self._bins[binning, version] = _bins(name, column(), kind, size)
+            bins = self._bins[binning, version] = bins_of(shown(name), column(), kind, size)
             self._store(binning, version, bins, rule)
             if not test:
                 self.fresh.add(binning)
@@ -269,7 +274,7 @@ class Drifts:
             self._declare(rule, tree, binning)
         threshold = None
         if rule.settings.threshold is None:
-            threshold = self._threshold(rule, version, bins, tree.metric, column)
+            threshold = threshold_of(self.cursor, rule, version, bins, column)
         ordered = np.sort(column().drop_null().to_numpy()) if test else None
         return Binned(bins, binning, version, threshold, ordered)
 
@@ -297,7 +302,7 @@ class Drifts:
         counts = bins.reference.tolist()
         self._new["bin_edges"] += [
             (
-                *(binning, version, row.bin, _finite(row.lower), _finite(row.upper)),
+                *(binning, version, row.bin, finite(row.lower), finite(row.upper)),
                 *(row.category, count),
             )
             for row, count in zip(bins.rows(), counts, strict=True)
@@ -330,86 +335,8 @@ class Drifts:
             if key in self._declared:
                 continue
             self._declared.add(key)
-            told = (identity, rule.model_id, tree.properties[0].name, measure, binning)
+            name = shown(tree.properties[0].name)
+            told = (identity, rule.model_id, name, measure, binning)
             self._new["drift_metrics"].append(
                 (*told, rule.lookback_s, rule.step_s, rule.is_default)
             )
-
-    # ---- thresholds -------------------------------------------------------------------------
-
-    def _threshold(
-        self,
-        rule: Rule,
-        version: int,
-        bins: Bins,
-        measure: str,
-        column: "Callable[[], pa.ChunkedArray[Any]]",
-    ) -> Callable[[int], float]:
-        """Give the dynamic threshold by the samples of a window; computed once for each size."""
-        identity = str(rule.metric.metric_id)
-        rows = self.cursor.execute(
-            "SELECT sample_low, threshold FROM drift_thresholds WHERE metric_id = ?"
-            " AND version = ? AND lookback_s = ?",
-            [identity, version, rule.lookback_s],
-        ).fetchall()
-        known: dict[int, float] = {neighbours(low)[0]: passed for low, passed in rows}
-        made: list[Calibration] = []
-
-        def threshold(samples: int) -> float:
-            if samples <= 0:
-                return float("inf")
-            low, high = neighbours(samples)
-            if low not in known:
-                if not made:
-                    values = column()
-                    codes = (
-                        bin_numbers(bins, values.to_numpy(zero_copy_only=False))
-                        if bins.kind == "number"
-                        else bin_texts(bins, values)
-                    )
-                    seed = f"{rule.model_id}\0{bins.property}\0{version}"
-                    made.append(Calibration.of(bins, codes, measure, seed))
-                known[low] = made[0].threshold(samples, rule.lookback_s, rule.step_s)
-                # The sizes that share it: from the power of √2 up to the next one.
-                least = low if neighbours(low)[0] == low else low + 1
-                sizes = [least, max(least, high - 1)]
-                self.cursor.execute(
-                    "INSERT INTO drift_thresholds VALUES (?, ?, ?, ?, ?, ?)",
-                    [identity, version, rule.lookback_s, *sizes, known[low]],
-                )
-            return known[low]
-
-        return threshold
-
-
-def _bins(name: str, column: "pa.ChunkedArray[Any]", kind: str, size: int) -> Bins:
-    bins = (
-        number_bins(name, column.to_numpy(zero_copy_only=False), size)
-        if kind == "number"
-        else category_bins(name, column)
-    )
-    if bins.reference[:-1].any():
-        return bins
-    # Nothing to compare with: drift is undefined, not infinite.
-    return replace(bins, reference=np.zeros_like(bins.reference))
-
-
-def _drift(rule: Rule) -> DriftQuery:
-    tree = rule.metric.tree
-    if not isinstance(tree, DriftQuery):
-        msg = "only a drift query has bins"
-        raise TypeError(msg)
-    return tree
-
-
-def _binning(rule: Rule, size: int) -> str:
-    """Give the id of a way of counting a property into bins."""
-    tree = _drift(rule)
-    told = [rule.model_id, tree.properties[0].name, size]
-    told += [repr(tree.base.filter), repr(tree.target.filter), tree.target.source]
-    told += [rule.time_basis, rule.step_s]
-    return str(uuid3(METRIC_NAMESPACE, "binning\0" + json.dumps(told)))
-
-
-def _finite(bound: float | None) -> float | None:
-    return None if bound is None or not np.isfinite(bound) else bound

@@ -155,6 +155,12 @@ class References:
             f"{stored.number(name) if kind == 'number' else stored.text(name)} AS {quoted(name)}"
             for name, kind in wanted.items()
         )
+        # Truths are compared with truths: a row that has none is not missing one.
+        where += "".join(
+            f" AND {stored.text(name)} IS NOT NULL"
+            for name in wanted
+            if name == "label" or name.startswith("labels.")
+        )
         rows = self._rows(self.versions[names.model_id], names)
         found: pa.Table = self._cursor.sql(
             f"SELECT {listed} FROM ({rows}) r WHERE {where} ORDER BY r.event_time, r.seq",

@@ -249,16 +249,17 @@ class Rowset:
         extra = ", ".join(f"e.{c}" for c in wide)
         pairs = "SELECT event_seq AS seq FROM s_pairs"
         fresh = (
-            f"SELECT {', '.join((listed, own, *wide))} FROM (SELECT * FROM b_predictions WHERE NOT fresh) e"
-            f" SEMI JOIN ({pairs}) USING (seq)"
+            f"SELECT {', '.join((listed, own, *wide))} FROM"
+            f" (SELECT * FROM b_predictions WHERE NOT fresh) SEMI JOIN ({pairs}) USING (seq)"
         )
         stored = f"SELECT {listed}, {own} FROM t_old SEMI JOIN ({pairs}) USING (seq)"
-        span = self._far(pairs, wide) if wide else None
+        if wide and not any(name in wide or ":" in name for name in self._columns.lasting):
+            pairs += " WHERE changed"
+        span = self._span(pairs) if wide else None
         if span is not None:
-            low, high = span
             far = (
                 f"SELECT seq, {', '.join(wide)} FROM events_log SEMI JOIN ({pairs}) USING (seq)"
-                f" WHERE seq >= {low} AND seq <= {high}"
+                f" WHERE seq >= {span[0]} AND seq <= {span[1]}"
             )
             stored = f"SELECT o.*, {extra} FROM ({stored}) o LEFT JOIN ({far}) e USING (seq)"
         elif wide:
@@ -268,11 +269,8 @@ class Rowset:
     def _from_raw(self) -> bool:
         return bool(self._columns.numbers or self._columns.texts)
 
-    def _far(self, pairs: str, wide: Sequence[str]) -> tuple[int, int] | None:
-        """Give the first and the last stored event of which the wide columns are needed."""
-        lasting = self._columns.lasting
-        if not any(name in wide or ":" in name for name in lasting):
-            pairs += " WHERE changed"
+    def _span(self, pairs: str) -> tuple[int, int] | None:
+        """Give the first and the last stored event among some; None without any."""
         sql = f"SELECT min(seq), max(seq) FROM ({pairs}) SEMI JOIN t_old USING (seq)"
         found = first(self._cursor, sql)
         return None if found is None or found[0] is None else (int(found[0]), int(found[1]))

@@ -238,6 +238,15 @@ def test_golden_a_quiet_batch_is_complete_a_lookback_after_its_latest_event(deco
     assert seen(run)[1:] == [("b", 81, 240, 1.0, "ok")]
 
 
+def test_golden_events_that_are_sent_again_leave_the_batch_that_they_were_in(decoder):
+    run = Run(decoder, batch_settings(rule(), rule("min(features.x)", name="s")))
+    x = {"features": {"x": 1}}
+    run.take(clock(1), row(2, 0, **x), row(3, 1, "b", **x), row(30, 2, "b", features={"x": 5}))
+    run.take(clock(61), row(40, 0, "b", features={"x": 7}), row(41, 1, "b", features={"x": 6}))
+    run.take(clock(1000))
+    assert seen(run) == [("b", 30, 360, 3.0, "firing"), ("b", 30, 360, 5.0, "firing")]
+
+
 def test_golden_a_batch_declared_without_rows_has_no_events(decoder):
     rules = rule(bound="lower"), rule("avg(features.x)", name="s", on_no_data="alert")
     run = Run(decoder, batch_settings(*rules, rule("avg(features.x)", name="t")))
