@@ -40,7 +40,7 @@ from engine.drift import MEASURES
 from engine.drift_bins import Bins
 from engine.drift_tests import chi2_test, ks_of_counts
 
-__all__ = ["Calibration", "neighbours"]
+__all__ = ["Calibration", "chance_of", "neighbours"]
 
 Numbers = npt.NDArray[np.float64]
 Counts = npt.NDArray[np.int64]
@@ -132,9 +132,7 @@ class Calibration:
         if sample_size <= 0 or not self.reference.sum():
             return np.inf
         low, high = neighbours(sample_size)
-        # Two alerts are at least a lookback apart: a long one keeps to the budget by itself.
-        evaluations = budget_days * _DAY_S / step_s
-        chance = min(0.05, 0.5 / evaluations * max(1.0, lookback_s / (budget_days * _DAY_S)))
+        chance = chance_of(lookback_s, step_s, budget_days)
         key = (low, high, chance)
         if key not in self._known:
             self._known[key] = self._computed(low, high / low, chance)
@@ -244,6 +242,13 @@ def _thinned(codes: npt.NDArray[np.intp]) -> npt.NDArray[np.intp]:
     length = _MOST_ROWS // _RUNS
     starts = np.linspace(0, len(codes) - length, _RUNS).astype(np.int64)
     return np.concatenate([codes[start : start + length] for start in starts])
+
+
+def chance_of(lookback_s: float, step_s: float, budget_days: float = 30.0) -> float:
+    """Give the probability with which one evaluation may pass a threshold by the budget."""
+    # Two alerts are at least a lookback apart: a long one keeps to the budget by itself.
+    evaluations = budget_days * _DAY_S / step_s
+    return min(0.05, 0.5 / evaluations * max(1.0, lookback_s / (budget_days * _DAY_S)))
 
 
 def neighbours(size: int) -> tuple[int, int]:

@@ -20,6 +20,11 @@ def _add_rules(cursor: duckdb.DuckDBPyConnection) -> None:
         " arg_min(event_time, seq) AS first_event FROM events_log GROUP BY model_id) f"
         " WHERE f.model_id = models_known.model_id"
     )
+    cursor.execute(
+        "INSERT INTO minute_marks SELECT minute_s, min(seq) FROM (SELECT seq,"
+        " epoch(date_trunc('minute', max(event_time) OVER (ORDER BY seq)))::BIGINT AS minute_s"
+        " FROM events_log) GROUP BY minute_s ORDER BY minute_s"
+    )
 
 
 MIGRATIONS: Mapping[int, Callable[[duckdb.DuckDBPyConnection], None]] = {2: _add_rules}

@@ -166,6 +166,7 @@ class Monitor:
             counts.events, counts.repeats = stored, len(batch.predictions) - stored
         self._keep_rest(batch, number, block_seq)
         self._watch.note(batch.others, block_seq)
+        self._watch.mark(times, block_seq)
         if len(times):
             self.last_event_us = max(self.last_event_us, int(times.max()))
         self._next_seq += batch.lines

@@ -41,8 +41,8 @@ RULE_TABLES: dict[str, str] = {
         rule_id VARCHAR NOT NULL, rule_version INTEGER NOT NULL, group_value VARCHAR,
         window_start TIMESTAMP NOT NULL, window_end TIMESTAMP NOT NULL, value DOUBLE,
         sample_count BIGINT NOT NULL, state VARCHAR NOT NULL, since TIMESTAMP""",
-    # Positions are running line numbers (`seq`): the least one behind the window, and the last line
-    # that was known.
+    # Positions are running line numbers (`seq`): from_position is the line at which the stream
+    # reached the minute that the window began in, to_position the last line that was known.
     "alerts_log": """
         alert_id VARCHAR NOT NULL, rule_id VARCHAR NOT NULL, rule_version INTEGER NOT NULL,
         model_id VARCHAR NOT NULL, metric_id VARCHAR NOT NULL, rule_name VARCHAR NOT NULL,
@@ -55,6 +55,8 @@ RULE_TABLES: dict[str, str] = {
     # batch_id NULL: the model is followed as one.
     "batches_done": """
         model_id VARCHAR NOT NULL, batch_id VARCHAR, completed TIMESTAMP""",
+    # The line at which the greatest event time so far entered a minute (its start, seconds).
+    "minute_marks": "minute_s BIGINT NOT NULL, first_seq BIGINT NOT NULL",
     # ---- reference sets and drift -----------------------------------------------------------
     # A version is the reference rows with a `seq` up to through_seq.
     "reference_versions": """

@@ -10,7 +10,6 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from engine.metrics import METRIC_NAMESPACE
-from engine.rules.firsts import NO_LINE
 from engine.rules.panel import Panel, Watcher
 from engine.rules.states import NONE, SECOND_US, Alerts
 from engine.rules.words import messages
@@ -43,8 +42,6 @@ def alert_rows(panel: Panel, alerts: Alerts, lines: Lines | None, next_seq: int)
     watchers = [panel.watchers[number] for number in who.tolist()]
     time_s, value = np.concatenate(alerts.time_s), np.concatenate(alerts.value)
     samples, threshold = np.concatenate(alerts.samples), np.concatenate(alerts.threshold)
-    series = np.array([each.series for each in watchers], np.int64)[place]
-    first = track.first_seqs(series, time_s)
     window = time_s - track.lookback_s, time_s
     rules = [each.rule.rule for each in watchers]
     spoken = messages(
@@ -70,7 +67,7 @@ def alert_rows(panel: Panel, alerts: Alerts, lines: Lines | None, next_seq: int)
         "window_start": _stamps(window[0]),
         "window_end": _stamps(time_s),
         "triggered_time": _stamps(time_s),
-        "from_position": pa.array(first, mask=(samples == 0) | (first == NO_LINE)),
+        "from_position": pa.nulls(len(time_s), pa.int64()),  # `engine.rules.marks` knows it
         "to_position": pa.array(_last_before(time_s, lines, next_seq)),
         "suppressed_since": _stamps(np.concatenate(alerts.suppressed_s)),
         "status": pa.repeat(pa.scalar("new"), len(time_s)),

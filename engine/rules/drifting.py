@@ -8,6 +8,7 @@ values themselves and keeps them as a multiset.
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
+from statistics import NormalDist
 from typing import Any
 
 import duckdb
@@ -18,6 +19,7 @@ import pyarrow as pa
 from engine.drift import MEASURES
 from engine.drift_bins import Bins, bin_numbers, bin_texts
 from engine.drift_tests import chi2_test, ks_test
+from engine.drift_thresholds import chance_of
 from engine.panes import pane_of
 from engine.query.plan import Multiset
 from engine.rules.multisets import Entries, Multisets
@@ -35,15 +37,14 @@ SILENT = np.inf
 """A threshold that nothing passes."""
 
 
-# Windows of an independent stream have about these shares of chi-squared, its mean the freedom; a
-# threshold is passed less than once in thousands of windows, so it is above that mean.
+# Values of windows of an independent stream, in parts of chi-squared by the sizes of both sides.
 _SHARE_OF_CHI2 = {
     "PSI": 1.0,
     "KLDivergence": 0.5,
     "JSDivergence": 0.125,
     "HellingerDistance": 0.125,
 }
-_FEW = 10  # events a bin, below which half an event added to each makes a difference
+_FEW = 5  # events expected in the rarest bin, below which that distribution is another one
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,18 +205,32 @@ class _FedTrack(Track):
             mine = series == number
             if frozen.threshold is None:
                 continue
-            rows = np.flatnonzero(mine & (value > self._surely_below(frozen, samples)))
+            rows = np.flatnonzero(mine & (value > self.surely_below(frozen, samples)))
             sizes, place = np.unique(samples[rows], return_inverse=True)
             told = np.array([frozen.threshold(int(size)) for size in sizes], np.float64)
             found[rows] = told[place]
         return found
 
-    def _surely_below(self, frozen: Binned, samples: Ints) -> Floats:
-        """Give values that no threshold is below: it takes some 20 ms to compute one."""
-        freedom = max(1, int((frozen.bins.reference > 0).sum()) - 1)
-        least = _SHARE_OF_CHI2.get(self.measure, 0.0) * freedom / np.maximum(samples, 1)
+    def surely_below(self, frozen: Binned, samples: Ints) -> Floats:
+        """Give values that no threshold is below: it takes some 20 ms to compute one.
+
+        A threshold is at least what windows and references drawn independently pass with the
+        chance that the budget allows. Such values have about a chi-squared distribution (its
+        quantile by Wilson and Hilferty 1931); what they pass ten times as often, less a tenth, is
+        well below.
+        """
+        share = _SHARE_OF_CHI2.get(self.measure, 0.0)
+        used = frozen.bins.reference[frozen.bins.reference > 0]
+        if not len(used):
+            return np.zeros(len(samples))
+        freedom, rows = max(1, len(used) - 1), int(used.sum())
+        chance = min(0.2, 10 * chance_of(self.lookback_s, self.step_s))
+        spread = 2 / (9 * freedom)
+        root = 1 - spread + NormalDist().inv_cdf(1 - chance) * np.sqrt(spread)
+        sizes = 1 / np.maximum(samples, 1) + 1 / rows
+        least = 0.9 * share * freedom * root**3 * sizes
         least = np.sqrt(least) if self.measure == "HellingerDistance" else least
-        return np.where(samples < _FEW * freedom, 0.0, least)
+        return np.where(samples * (int(used.min()) / rows) < _FEW, 0.0, least)
 
 
 class BinTrack(_FedTrack):

@@ -30,6 +30,7 @@ from engine.rules.log import (
     write_alerts,
     write_evaluations,
 )
+from engine.rules.marks import Marks
 from engine.rules.panel import Versioned
 from engine.rules.panels import Panels
 from engine.rules.reader import read_rows
@@ -66,10 +67,11 @@ class Watch:
         self._rowset = Rowset(cursor, self._columns)
         self._panels = Panels(self._columns, NONE)
         self._references = References(cursor)
+        self._marks = Marks(cursor)
         self._drifts = Drifts(cursor, settings, self._references, self._panels)
         self._batches = Batches(cursor, settings, self._columns, NONE)
         self._roster = Roster(cursor, self._rowset)
-        self._step_s = 60
+        self._step_s, self._span_s = 60, 60
         self._done_s = NONE
         self._given = [_NONE_GIVEN]
 
@@ -111,6 +113,9 @@ class Watch:
         for each in versioned:
             self._follow(each, models.get(each.rule.model_id, ModelSettings(each.rule.model_id)))
         self._drifts.begin()
+        spans = [panel.track.lookback_s + panel.track.step_s for panel in self._panels]
+        self._span_s = max(spans, default=0) + 60
+        self._marks.load(0 if self._done_s == NONE else self._done_s - self._span_s)
         steps = [panel.track.step_s for panel in self._panels]
         steps += [] if self._batches.idle else [BATCH_STEP_S]
         self._step_s = int(np.gcd.reduce(steps)) if steps else 60
@@ -141,8 +146,7 @@ class Watch:
             return
         fresh = self._drifts.fresh
         self._drifts.record_only(fresh)
-        spans = [panel.track.lookback_s + panel.track.step_s for panel in self._panels]
-        since_us = watermark_us - (max(spans) + 60) * SECOND_US
+        since_us = watermark_us - self._span_s * SECOND_US
         recent = (
             f"greatest(event_time, coalesce(label_time, event_time)) >= make_timestamp({since_us})"
         )
@@ -164,6 +168,10 @@ class Watch:
         """Take note of reference rows and of complete batches; they are stored already."""
         self._references.note(others, first_seq)
         self._batches.note(others)
+
+    def mark(self, times_us: Ints, first_seq: int) -> None:
+        """Take note of the event times of a block's lines; NEVER where a line has none."""
+        self._marks.note(times_us, first_seq)
 
     def freeze(self, watermark_us: int) -> None:
         """Freeze the reference sets that have new rows, and open anew with them."""
@@ -297,8 +305,10 @@ class Watch:
             evaluations, alerts = panel.evaluate(self._done_s)
             evaluated.append((evaluations, panel.ids, panel.track.lookback_s))
             if alerts.watcher:
-                rows.append(alert_rows(panel, alerts, lines, next_seq))
+                found = alert_rows(panel, alerts, lines, next_seq)
+                rows.append(self._marks.placed(found))
         write_evaluations(self._cursor, evaluated)
+        self._marks.forget(self._done_s - self._span_s)
         if not rows:
             return len(of_batches)
         found = pa.concat_tables(rows).sort_by(

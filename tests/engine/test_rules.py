@@ -47,3 +47,21 @@ def test_oracle_alerts_are_those_of_the_interpreter(seed, lines, most, reopen, d
     assert difference is None, difference
     difference = first_difference(have_alerts, ordered(alerts))
     assert difference is None, difference
+
+
+def test_law_alerts_are_the_same_to_the_last_column_however_the_lines_are_cut(decoder):
+    events, rules = trace(6, 900), random_rules(6, 25)
+    told = []
+    for most, reopen in ((900, 0.0), (70, 0.3)):
+        connection = watched(
+            decoder,
+            encoded(events),
+            settings_of(rules, declared()),
+            cuts_of(3, most),
+            reopen=reopen,
+            seed=3,
+        )
+        told.append(connection.execute("SELECT * FROM alerts_log ORDER BY alert_id").fetchall())
+    assert len(told[0]) > 20
+    difference = first_difference(told[1], told[0])
+    assert difference is None, difference
