@@ -98,6 +98,7 @@ def _minutes(models: int, minutes: int, lines: int, lookback_s: int) -> Iterator
             began = time.process_time()
             watch.take(batch, rows, told, None)
             taken = time.process_time()
+            watch.mark(times, seq)
             watch.advance(int(times.max()), told, seq + lines)
             ended = time.process_time()
             stored = store.cursor.execute("SELECT count(*) FROM evaluations_log").fetchall()[0][0]

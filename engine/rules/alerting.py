@@ -70,7 +70,7 @@ def alert_rows(panel: Panel, alerts: Alerts, lines: Lines | None, next_seq: int)
         "from_position": pa.nulls(len(time_s), pa.int64()),  # `engine.rules.marks` knows it
         "to_position": pa.array(_last_before(time_s, lines, next_seq)),
         "suppressed_since": _stamps(np.concatenate(alerts.suppressed_s)),
-        "status": pa.repeat(pa.scalar("new"), len(time_s)),
+        "status": pa.repeat(pa.scalar("new", pa.string()), len(time_s)),
         "message": pa.array(spoken, pa.string()),
     }
     return pa.table(columns)

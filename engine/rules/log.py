@@ -16,6 +16,7 @@ from engine.rules.states import NONE, SECOND_US, STATES, Evaluations
 __all__ = ["declare_metrics", "declare_rules", "stands", "write_alerts", "write_evaluations"]
 
 _STAMP = pa.timestamp("us")
+_STATES = pa.array(STATES, pa.string())
 
 _RULE_COLUMNS = (
     *("rule_id", "rule_version", "model_id", "metric_id", "name", "bound", "threshold", "severity"),
@@ -229,7 +230,7 @@ def _evaluation_rows(evaluations: Evaluations, rules: Ids, lookback_s: int) -> p
             "window_end": _stamps(time_s),
             "value": pa.array(value, mask=np.isnan(value)),
             "sample_count": pa.array(np.concatenate(evaluations.samples)[order]),
-            "state": pa.array(STATES).take(state),
+            "state": _STATES.take(state),
             "since": _stamps(np.concatenate(evaluations.since_s)[order]),
         }
     )

@@ -29,6 +29,9 @@ Wanted = Mapping[str, Mapping[str, object]]
 _PARAMETER = re.compile(r"""'(?:[^']|'')*'|"(?:[^"]|"")*"|\$(\w+)""")
 _COLUMNS_MAX = 256  # of one statement
 _SECOND_US = 1_000_000
+# With their types: to find out a type, pyarrow looks for dateutil each time, in vain.
+_FALSE = pa.scalar(value=False, type=pa.bool_())
+_ZERO = pa.scalar(0, pa.int64())
 
 
 def by_value(sql: str, parameters: Mapping[str, object]) -> tuple[str, dict[str, object]]:
@@ -123,7 +126,7 @@ class Read:
         """Give a BOOLEAN column; NULL is false."""
         found = self._flags.get(sql)
         if found is None:
-            found = self._flags[sql] = _filled(self._columns[sql], pa.scalar(False))  # noqa: FBT003
+            found = self._flags[sql] = _filled(self._columns[sql], _FALSE)
         return found
 
     def numbers(self, sql: str) -> npt.NDArray[np.float64]:
@@ -138,7 +141,7 @@ class Read:
         return found
 
     def _number(self, frame: Frame) -> Framed:
-        moment = _filled(self._columns[frame.moment], pa.scalar(0))
+        moment = _filled(self._columns[frame.moment], _ZERO)
         if frame.condition is None:
             rows = np.arange(len(moment))
         else:

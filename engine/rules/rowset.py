@@ -158,7 +158,7 @@ class Rowset:
             "weight": pa.repeat(pa.scalar(1, pa.int64()), len(rows)),
             "seq": rows["seq"],
             "arrival_us": pa.array(arrival_us),
-            "changed": pa.repeat(pa.scalar(True), len(rows)),  # noqa: FBT003 - a value
+            "changed": pa.repeat(pa.scalar(value=True, type=pa.bool_()), len(rows)),
             "model_no": pa.array(model_no),
         }
         for name in self._columns.regular:
