@@ -28,7 +28,8 @@ select
 from notifications_log
 """
 
-# Minutes, as they are written in the configuration (AR-09, AR-10).
+# Minutes, as they are written in the configuration (AR-09, AR-10). The default rules of drift wait
+# for the model's first event: they are there once both reference and inference data are (AR-50).
 _ALERT_RULES = """
 select
     r.rule_id, r.rule_version, r.model_id, r.metric_id::uuid as metric_id,
@@ -42,6 +43,7 @@ from rules_log as r
 left join metrics_log as m
     on m.metric_id = r.metric_id and m.model_id = r.model_id and m.in_force
 where r.in_force
+    and (not r.is_default or r.model_id in (select model_id from models_known))
 """
 
 _NOTIFICATION_CONFIGURATIONS = """

@@ -22,7 +22,7 @@ from engine.config import (
     TimeSettings,
 )
 from engine.errors import ConfigurationError
-from engine.rules.definition import metric_of, unsupported
+from engine.rules.definition import metric_of, own_metrics, unsupported
 from flows.metricsettings import metrics
 from flows.modelsettings import drift_window_s, models, window_s
 from flows.rulesettings import Declared, alert_rules, wait_us
@@ -129,9 +129,10 @@ def _read(path: str) -> Settings:
 
 def _check_positives(settings: Settings, faults: Faults, root: Node) -> None:
     models = {model.id: model for model in settings.models}
+    own = own_metrics(settings)
     for place, rule in enumerate(settings.alert_rules):
         model = models.get(rule.model, ModelSettings(id=rule.model))
-        rest = unsupported(metric_of(settings, model, rule.metric), model)
+        rest = unsupported(metric_of(own, model, rule.metric), model)
         if rest is not None:
             node = value_at(root, "alert_rules", place)
             faults.say(node, f'alert_rules[{place}].metric must be {rest}, got "{rule.metric}"')

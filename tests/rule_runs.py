@@ -4,6 +4,7 @@ import itertools
 import json
 import math
 import random
+from dataclasses import replace
 
 from harness import fresh_store
 from rule_traces import ADMINISTRATORS
@@ -16,7 +17,8 @@ from engine.monitor import Monitor
 
 def settings_of(rules, models):
     return Settings(
-        models=models,
+        # The interpreter knows no default rules of drift.
+        models=tuple(replace(model, drift_alerts=False) for model in models),
         metrics=tuple(
             MetricSettings(rule.settings.model, rule.settings.metric, json.dumps(rule.query))
             for rule in rules

@@ -6,11 +6,12 @@ starts anew, with its past lookback complete. A rule keeps its id as long as its
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
+from functools import lru_cache
 from math import gcd
 from uuid import UUID, uuid3
 
-from engine.config import ModelSettings, RuleSettings, Settings
+from engine.config import MetricSettings, ModelSettings, RuleSettings, Settings
 from engine.metrics import METRIC_NAMESPACE, metric_id
 from engine.query.check import default_query, metric_type, truths_of
 from engine.query.drift_parse import parse_drift
@@ -21,7 +22,16 @@ from engine.query.plans_common import positive_of
 from engine.query.tree import Call, Column, DriftQuery, Query
 from engine.rule_names import rule_name
 
-__all__ = ["Metric", "Rule", "metric_of", "names_of", "rules_of", "truths_needed", "unsupported"]
+__all__ = [
+    "Metric",
+    "Rule",
+    "metric_of",
+    "names_of",
+    "own_metrics",
+    "rules_of",
+    "truths_needed",
+    "unsupported",
+]
 
 _PUBLIC_PANE_S = 60
 
@@ -77,45 +87,65 @@ def names_of(model: ModelSettings) -> ModelNames:
     )
 
 
-def metric_of(settings: Settings, model: ModelSettings, named: str) -> Metric:
-    """Give a metric by its name or its id.
+def own_metrics(settings: Settings) -> dict[tuple[str, str], MetricSettings]:
+    """Give the custom metrics by their model, and their name or their id."""
+    found = {}
+    for each in settings.metrics:
+        found[each.model, str(metric_id(each.model, each.name))] = each
+        found[each.model, each.name] = each
+    return found
+
+
+def metric_of(
+    own: Mapping[tuple[str, str], MetricSettings], model: ModelSettings, named: str
+) -> Metric:
+    """Give a metric of a model by its name or its id.
+
+    Parameters
+    ----------
+    own : mapping
+        The custom metrics (`own_metrics`).
+    model : ModelSettings
+    named : str
 
     Raises
     ------
     QueryError
         There is no such metric, or its query is off.
     """
-    for each in settings.metrics:
-        own = metric_id(each.model, each.name)
-        if each.model == model.id and named in {each.name, str(own)}:
-            return _parsed(model, each.name, json.loads(each.query), each.endpoint, default=False)
-    query, endpoint = default_query(named)
-    return _parsed(model, named, query, endpoint, default=True)
-
-
-def _parsed(
-    model: ModelSettings, name: str, query: object, endpoint: str, *, default: bool
-) -> Metric:
-    drift = endpoint == "data_drift"
-    names = names_of(model)
-    tree = parse_drift(query, names) if drift else parse(query, names)
+    custom = own.get((model.id, named))
+    if custom is not None:
+        name, query, endpoint = custom.name, custom.query, custom.endpoint
+    else:
+        name = named
+        query, endpoint = _default(named)
+    told = (model.classes, model.positive, model.positive_property, model.threshold)
+    tree, kind, written = _parsed(query, endpoint, told)
     return Metric(
-        metric_id(model.id, name),
-        model.id,
-        name,
-        metric_type(tree),
-        json.dumps(query, sort_keys=True, ensure_ascii=False),
-        endpoint,
-        tree,
-        default,
+        metric_id(model.id, name), model.id, name, kind, written, endpoint, tree, custom is None
     )
+
+
+@lru_cache(maxsize=4096)
+def _default(name: str) -> tuple[str, str]:
+    query, endpoint = default_query(name)
+    return json.dumps(query), endpoint
+
+
+@lru_cache(maxsize=4096)  # many models have the same metrics
+def _parsed(
+    query: str, endpoint: str, told: tuple[tuple[str, ...], str | None, str | None, float]
+) -> tuple[Query | DriftQuery, str, str]:
+    names, read = names_of(ModelSettings("", None, *told)), json.loads(query)
+    tree = parse_drift(read, names) if endpoint == "data_drift" else parse(read, names)
+    return tree, metric_type(tree), json.dumps(read, sort_keys=True, ensure_ascii=False)
 
 
 def rules_of(settings: Settings) -> list[Rule]:
     """Give the rules that the settings declare, in their order."""
     models = {model.id: model for model in settings.models}
     taken: dict[str, set[str]] = {}
-    found = []
+    found, own = [], own_metrics(settings)
     for each in settings.alert_rules:
         if each.name is not None:
             taken.setdefault(each.model, set()).add(each.name)
@@ -126,12 +156,13 @@ def rules_of(settings: Settings) -> list[Rule]:
             names = taken.setdefault(each.model, set())
             name = rule_name(each.metric, each.bound, names)
             names.add(name)
-        found.append(rule_of(settings, model, each, name))
+        found.append(rule_of(settings, own, model, each, name))
     return found
 
 
 def rule_of(
     settings: Settings,
+    own: Mapping[tuple[str, str], MetricSettings],
     model: ModelSettings,
     each: RuleSettings,
     name: str,
@@ -145,7 +176,7 @@ def rule_of(
     QueryError
         Its metric is unknown, or cannot be watched.
     """
-    metric = metric_of(settings, model, each.metric)
+    metric = metric_of(own, model, each.metric)
     drift = isinstance(metric.tree, DriftQuery)
     lookback_s = each.lookback_s
     if lookback_s is None and drift:
@@ -179,9 +210,14 @@ def truths_needed(tree: Query | DriftQuery) -> tuple[str, ...]:
     return tuple(sorted(found))
 
 
+_DECIDING = [
+    each.name for each in fields(RuleSettings) if each.name not in {"metric", "name", "model"}
+]
+
+
 def _defined(rule: Rule, model: ModelSettings) -> Rule:
     facts: Mapping[str, object] = {
-        **{k: v for k, v in asdict(rule.settings).items() if k not in {"metric", "name", "model"}},
+        **{name: getattr(rule.settings, name) for name in _DECIDING},
         "metric": str(rule.metric.metric_id),
         "query": rule.metric.query,
         "lookback_s": rule.lookback_s,

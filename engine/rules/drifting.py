@@ -76,20 +76,18 @@ class Rows:
     ----------
     group : int64, shape (n,)
         The group of each row.
-    first, least : int64, shape (g,)
-        A row of each group, and its least line number.
+    first : int64, shape (g,)
+        A row of each group.
     by_model : mapping of int to int64
         The rows of each model.
     """
 
     model_no: Ints
-    seq: Ints
     weight: Ints
     pane_s: Ints
     enter_s: Ints
     group: Ints
     first: Ints
-    least: Ints
     by_model: Mapping[int, Ints]
     columns: Mapping[str, Any]
 
@@ -116,7 +114,7 @@ class Feed:
         """Read the rows of ``w_rows`` of the models that `models`, SQL, lists."""
         wanted = "".join(f", {sql} AS v{i}" for i, sql in enumerate(self.listed.values()))
         table = cursor.sql(
-            f"SELECT {self.keys}, r.seq, r.weight{wanted}"
+            f"SELECT {self.keys}, r.weight{wanted}"
             f" FROM w_rows r WHERE r.model_no IN ({models}) AND {self.tail}",
             params=dict(self.parameters),
         ).to_arrow_table()
@@ -124,14 +122,12 @@ class Feed:
         enter = table["enter_s"].to_numpy()
         group, first = _grouped(model_no, pane, enter, self.step_s)
         columns = {sql: table[f"v{i}"] for i, sql in enumerate(self.listed.values())}
-        seq, weight = table["seq"].to_numpy(), table["weight"].to_numpy()
-        least = np.full(len(first), np.iinfo(np.int64).max)
-        np.minimum.at(least, group, seq)
+        weight = table["weight"].to_numpy()
         order = np.argsort(model_no, kind="stable")
         present, starts = np.unique(model_no[order], return_index=True)
         parts = np.split(order, starts[1:])
         by_model = dict(zip(present.tolist(), parts, strict=True)) if len(order) else {}
-        return Rows(model_no, seq, weight, pane, enter, group, first, least, by_model, columns)
+        return Rows(model_no, weight, pane, enter, group, first, by_model, columns)
 
 
 def feed_of(
@@ -263,7 +259,7 @@ class BinTrack(_FedTrack):
     def take(self, rows: Rows) -> None:
         """Take in the rows of the feed."""
         width = max(len(each.bins) for each in self.frozen.values())
-        codes = np.full(len(rows.seq), -1, np.int64)
+        codes = np.full(len(rows.model_no), -1, np.int64)
         column = rows.columns[self.column]
         values = None if pa.types.is_string(column.type) else column.to_numpy()
         for number, mine in rows.by_model.items():
@@ -292,7 +288,6 @@ class BinTrack(_FedTrack):
                 self.series.of(rows.model_no[first], None),
                 rows.enter_s[first],
                 self.leave_s(rows.pane_s[first]),
-                rows.least[there],
                 counts[there],
                 np.zeros((len(there), 0), object),
             )
@@ -331,10 +326,6 @@ class BinTrack(_FedTrack):
             value[start:stop] = self._measure(bins.reference, moves.counts[start:stop, : len(bins)])
         return Reading(moves.series, moves.time_s, value, samples)
 
-    def first_seqs(self, series: Ints, time_s: Ints) -> Ints:
-        """Give the least line numbers behind windows of the last advance."""
-        return self._windows.first_seqs(series, time_s)
-
 
 class TestTrack(_FedTrack):
     """The two-sample Kolmogorov-Smirnov test of a number."""
@@ -354,7 +345,6 @@ class TestTrack(_FedTrack):
                 self.series.of(rows.model_no[mine], None),
                 rows.enter_s[mine],
                 self.leave_s(rows.pane_s[mine]),
-                rows.seq[mine],
                 rows.pane_s[mine],
                 values[mine],
                 rows.weight[mine],
@@ -375,7 +365,3 @@ class TestTrack(_FedTrack):
         if ordered is None or not len(content.entries):
             return float("nan")
         return ks_test(ordered, content.entries, content.weights)
-
-    def first_seqs(self, series: Ints, time_s: Ints) -> Ints:
-        """Give the least line numbers behind windows of the last advance."""
-        return self._windows.first_seqs(series, time_s)

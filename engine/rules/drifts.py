@@ -103,7 +103,7 @@ class Drifts:
             enabled=model.drift_alerts,
         )
         name = rule_name(metric, "upper", taken)
-        return rule_of(self.settings, model, told, name, is_default=True)
+        return rule_of(self.settings, {}, model, told, name, is_default=True)
 
     # ---- building ---------------------------------------------------------------------------
 

@@ -32,7 +32,6 @@ class Amount:
     group: "pa.Array[Any] | None"
     pane_s: Ints
     enter_s: Ints
-    seq: Ints
     counts: Ints
     sums: npt.NDArray[Any]
 
@@ -45,7 +44,6 @@ class Entry:
     group: "pa.Array[Any] | None"
     pane_s: Ints
     enter_s: Ints
-    seq: Ints
     entry: npt.NDArray[Any]
     weight: Ints
 
@@ -113,7 +111,6 @@ class Extraction:
             self._group(read, framed, first),
             framed.pane_s[first],
             framed.enter_s[first],
-            framed.seq[kept],
             counts[kept],
             sums[kept],
         )
@@ -136,7 +133,6 @@ class Extraction:
             self._group(read, framed, first),
             framed.pane_s[first],
             framed.enter_s[first],
-            read.seq[rows],
             values,
             read.weight[rows],
         )

@@ -11,7 +11,6 @@ import numpy as np
 import numpy.typing as npt
 
 from engine.query.plan import Multiset
-from engine.rules.firsts import NO_LINE, Spans, least_lines
 
 __all__ = ["Entries", "MultisetMove", "Multisets"]
 
@@ -25,7 +24,6 @@ class Entries:
     series: Ints
     enter_s: Ints
     leave_s: Ints
-    seq: Ints
     pane_s: Ints
     entry: npt.NDArray[Any]
     weight: Ints
@@ -40,7 +38,7 @@ class MultisetMove:
     content: Multiset
 
 
-_ENTER, _LEAVE, _SEQ, _PANE, _WEIGHT = range(5)
+_ENTER, _LEAVE, _PANE, _WEIGHT = range(4)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +47,8 @@ class _Kept:
 
     Attributes
     ----------
-    whole : int64, shape (5, n)
-        Enter, leave, line, pane and weight.
+    whole : int64, shape (4, n)
+        Enter, leave, pane and weight.
     entry : float64 or object, shape (n,)
     """
 
@@ -67,7 +65,6 @@ class Multisets:
     def __init__(self) -> None:
         self._kept: dict[int, _Kept] = {}
         self._added: dict[int, list[_Kept]] = {}
-        self._before: dict[int, _Kept] = {}
         self._now_s: int = np.iinfo(np.int64).min
 
     def add(self, entries: Entries) -> None:
@@ -77,7 +74,7 @@ class Multisets:
         if not len(order):
             return
         series = entries.series[order]
-        columns = (entries.enter_s, entries.leave_s, entries.seq, entries.pane_s, entries.weight)
+        columns = (entries.enter_s, entries.leave_s, entries.pane_s, entries.weight)
         everything = _Kept(np.stack([each[order] for each in columns]), entries.entry[order])
         starts = np.flatnonzero(np.append(True, series[1:] != series[:-1])).tolist()
         for start, stop in zip(starts, [*starts[1:], len(order)], strict=True):
@@ -90,7 +87,7 @@ class Multisets:
         times = [
             int(times.min())
             for kept in self._kept.values()
-            for times in (row[row > self._now_s] for row in kept.whole[:_SEQ])
+            for times in (row[row > self._now_s] for row in kept.whole[:_PANE])
             if len(times)
         ]
         return min(times, default=None)
@@ -99,7 +96,6 @@ class Multisets:
         """Go on to boundary `until_s` and give every change on the way, by series and time."""
         self._settle()
         moves: list[MultisetMove] = []
-        self._before = dict(self._kept)
         for number in sorted(self._kept):
             kept = self._kept[number]
             times = _due(kept, self._now_s, until_s)
@@ -114,20 +110,6 @@ class Multisets:
                 self._kept[number] = kept.taken(slice(gone, None))
         self._now_s = max(self._now_s, until_s)
         return moves
-
-    def first_seqs(self, series: Ints, time_s: Ints) -> Ints:
-        """Give the least line number behind windows; only right after the advance over them.
-
-        `engine.rules.firsts.NO_LINE` where a window has nothing in it.
-        """
-        asked = [n for n in np.unique(series).tolist() if n in self._before]
-        if not asked:
-            return np.full(len(series), NO_LINE)
-        parts = [self._before[number].whole for number in asked]
-        whole = np.concatenate(parts, axis=1)
-        own = np.repeat(asked, [part.shape[1] for part in parts])
-        spans = Spans(own, whole[_ENTER], whole[_LEAVE], whole[_SEQ])
-        return least_lines(spans, series, time_s)
 
     def _settle(self) -> None:
         """Put what was added where it belongs."""

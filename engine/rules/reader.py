@@ -87,8 +87,6 @@ class Framed:
         The pane of each row, and the first boundary that it counts at.
     first : int64, shape (m,)
         The place, among `rows`, of one row of each number.
-    seq : int64, shape (m,)
-        The least line number.
     """
 
     rows: Ints
@@ -96,7 +94,6 @@ class Framed:
     pane_s: Ints
     enter_s: Ints
     first: Ints
-    seq: Ints
 
 
 class Read:
@@ -111,7 +108,6 @@ class Read:
 
     def __init__(self, rows: pa.Table, columns: "Mapping[str, pa.ChunkedArray[Any]]") -> None:
         self.model_no: Ints = rows["model_no"].to_numpy()
-        self.seq: Ints = rows["seq"].to_numpy()
         self.weight: Ints = rows["weight"].to_numpy()
         self._arrival_us: Ints = rows["arrival_us"].to_numpy()
         self._columns = columns
@@ -154,10 +150,8 @@ class Read:
             codes = self._columns[frame.group].combine_chunks().dictionary_encode().indices
             keys.append(_coded(codes.to_numpy().astype(np.int64)[rows]))
         number, first = _numbered(keys)
-        seq = np.full(len(first), np.iinfo(np.int64).max)
-        np.minimum.at(seq, number, self.seq[rows])
         pane_s = pane * frame.step_s
-        return Framed(rows, number, pane_s, pane_s + (late + 1) * frame.step_s, first, seq)
+        return Framed(rows, number, pane_s, pane_s + (late + 1) * frame.step_s, first)
 
 
 def read_rows(cursor: duckdb.DuckDBPyConnection, rows: pa.Table, wanted: Wanted) -> Read:

@@ -135,13 +135,6 @@ class Track(ABC):
         """Give what changes at boundaries up to `until_s`."""
 
     @abstractmethod
-    def first_seqs(self, series: Ints, time_s: Ints) -> Ints:
-        """Give the least line numbers behind windows of the last advance.
-
-        `engine.rules.firsts.NO_LINE` where a window is empty.
-        """
-
-    @abstractmethod
     def blank(self) -> tuple[float, int]:
         """Give value and samples of an empty window."""
 
@@ -175,9 +168,7 @@ class AmountTrack(Track):
         series = self.series.of(amount.model_no, amount.group)
         self._windows.grow(len(self.series.keys))
         leave = self.leave_s(amount.pane_s)
-        self._windows.add(
-            Deltas(series, amount.enter_s, leave, amount.seq, amount.counts, amount.sums)
-        )
+        self._windows.add(Deltas(series, amount.enter_s, leave, amount.counts, amount.sums))
 
     def advance(self, until_s: int) -> Reading:
         """Give what changes at boundaries up to `until_s`."""
@@ -191,10 +182,6 @@ class AmountTrack(Track):
         self._windows.grow(len(self.series.keys))
         counts, sums = self._windows.current(self.series.of(np.array([model_no]), None))
         return float(self._values(counts, sums)[0][0])
-
-    def first_seqs(self, series: Ints, time_s: Ints) -> Ints:
-        """Give the least line numbers behind windows of the last advance."""
-        return self._windows.first_seqs(series, time_s)
 
     def blank(self) -> tuple[float, int]:
         """Give value and samples of an empty window."""
@@ -232,9 +219,7 @@ class MultisetTrack(Track):
         series = self.series.of(entry.model_no, entry.group)
         leave = self.leave_s(entry.pane_s)
         self._windows.add(
-            Entries(
-                series, entry.enter_s, leave, entry.seq, entry.pane_s, entry.entry, entry.weight
-            )
+            Entries(series, entry.enter_s, leave, entry.pane_s, entry.entry, entry.weight)
         )
 
     def advance(self, until_s: int) -> Reading:
@@ -247,10 +232,6 @@ class MultisetTrack(Track):
             np.array([np.nan if value is None else value for value, _ in told], np.float64),
             np.array([samples for _, samples in told], np.int64),
         )
-
-    def first_seqs(self, series: Ints, time_s: Ints) -> Ints:
-        """Give the least line numbers behind windows of the last advance."""
-        return self._windows.first_seqs(series, time_s)
 
     def blank(self) -> tuple[float, int]:
         """Give value and samples of an empty window."""

@@ -21,7 +21,7 @@ from engine.query.tree import DriftQuery
 from engine.rules.alerting import Lines, alert_rows
 from engine.rules.batch_parts import BATCH_STEP_S
 from engine.rules.batches import Batches
-from engine.rules.definition import metric_of, names_of, rules_of
+from engine.rules.definition import metric_of, names_of, own_metrics, rules_of
 from engine.rules.drifts import Drifts
 from engine.rules.log import (
     declare_metrics,
@@ -94,12 +94,13 @@ class Watch:
         rules += self._drifts.default_rules(rules)
         cursor.execute("UPDATE metrics_log SET in_force = false")
         models = {model.id: model for model in settings.models}
+        own = own_metrics(settings)
         declare_metrics(
             cursor,
             [
                 *(rule.metric for rule in rules),
                 *(
-                    metric_of(settings, models.get(m.model, ModelSettings(id=m.model)), m.name)
+                    metric_of(own, models.get(m.model, ModelSettings(id=m.model)), m.name)
                     for m in settings.metrics
                 ),
             ],

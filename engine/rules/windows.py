@@ -16,8 +16,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from engine.rules.firsts import Spans, least_lines
-
 __all__ = ["Deltas", "Moves", "Windows"]
 
 Ints = npt.NDArray[np.int64]
@@ -32,8 +30,7 @@ class Deltas:
 
     Attributes
     ----------
-    series, enter_s, leave_s, seq : int64, shape (n,)
-        `seq`: the least line number behind the amount.
+    series, enter_s, leave_s : int64, shape (n,)
     counts : int64, shape (n, k)
     sums : object (Python int), shape (n, s)
     """
@@ -41,7 +38,6 @@ class Deltas:
     series: Ints
     enter_s: Ints
     leave_s: Ints
-    seq: Ints
     counts: Ints
     sums: Objects
 
@@ -116,9 +112,6 @@ class _Queue:
             self._runs = [run for run in self._runs if run.size]
         return times, found
 
-    def parts(self) -> list[Deltas]:
-        return [run.rest() for run in self._runs]
-
 
 class Windows:
     """The windows of many series of one metric, lookback and step.
@@ -134,7 +127,6 @@ class Windows:
         self._sums = np.zeros((0, sums), object)
         self._entering = _Queue()
         self._leaving = _Queue()
-        self._left: list[Deltas] = []
 
     def grow(self, series: int) -> None:
         """Make room for this many series."""
@@ -161,33 +153,18 @@ class Windows:
     def advance(self, until_s: int) -> Moves:
         """Go on to boundary `until_s` and give every change on the way."""
         entered_s, entered = self._entering.pop(until_s)
-        left_s, self._left = self._leaving.pop(until_s)
-        if not entered and not self._left:
+        left_s, left = self._leaving.pop(until_s)
+        if not entered and not left:
             none = np.zeros(0, np.int64)
             return Moves(none, none, self._counts[:0], self._sums[:0])
-        parts = entered + self._left
-        signs = [1] * len(entered) + [-1] * len(self._left)
+        parts = entered + left
+        signs = [1] * len(entered) + [-1] * len(left)
         sign = np.repeat(signs, [len(part.series) for part in parts])
         return self._accumulated(_joined(parts), np.concatenate(entered_s + left_s), sign)
-
-    def first_seqs(self, series: Ints, time_s: Ints) -> Ints:
-        """Give the least line number behind windows; only right after the advance over them.
-
-        `engine.rules.firsts.NO_LINE` where a window has nothing in it.
-        """
-        parts = self._left + self._leaving.parts()
-        if not parts:
-            parts = [self._nothing()]
-        spans = Spans(*(np.concatenate([getattr(part, n) for part in parts]) for n in _SPAN))
-        return least_lines(spans, series, time_s)
 
     def current(self, series: Ints) -> tuple[Ints, Objects]:
         """Give the counts and sums of the windows as they are."""
         return self._counts[series], self._sums[series]
-
-    def _nothing(self) -> Deltas:
-        none = np.zeros(0, np.int64)
-        return Deltas(none, none, none, none, self._counts[:0], self._sums[:0])
 
     def _accumulated(self, deltas: Deltas, times: Ints, sign: Ints) -> Moves:
         order = np.lexsort((times, deltas.series))
@@ -208,8 +185,7 @@ class Windows:
         return Moves(series, times, counts, sums)
 
 
-_SPAN = ("series", "enter_s", "leave_s", "seq")
-_COLUMNS = (*_SPAN, "counts", "sums")
+_COLUMNS = ("series", "enter_s", "leave_s", "counts", "sums")
 
 
 def _taken(deltas: Deltas, rows: Any) -> Deltas:
@@ -217,7 +193,6 @@ def _taken(deltas: Deltas, rows: Any) -> Deltas:
         deltas.series[rows],
         deltas.enter_s[rows],
         deltas.leave_s[rows],
-        deltas.seq[rows],
         deltas.counts[rows],
         deltas.sums[rows],
     )

@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 
 from engine.query.plan import Amounts, Component, Plan
 from engine.rules.extract import extraction_of
-from engine.rules.firsts import NO_LINE, Spans, least_lines
 from engine.rules.multisets import Entries, Multisets
 from engine.rules.reader import Frame, Read, by_value, read_rows
 from engine.rules.rowset import RowColumns
@@ -26,7 +25,6 @@ amounts = st.tuples(
     st.integers(0, 3),  # series
     st.integers(0, 12),  # pane
     st.integers(0, 6),  # boundaries that it comes too late
-    st.integers(0, 99),  # line
     st.sampled_from((-2, -1, 1, 3)),  # count, or weight
     st.integers(-5, 5),  # sum, or value
 )
@@ -36,12 +34,12 @@ blocks = st.lists(
 
 
 def spread(rows, now_s):
-    """Give series, enter, leave, line, count and sum as columns: no amount enters in the past."""
+    """Give series, enter, leave, count and sum as columns: no amount enters in the past."""
     made = []
-    for series, pane, late, line, count, total in rows:
+    for series, pane, late, count, total in rows:
         enter = max(pane + 1 + late, now_s + 1)
-        made.append((series, enter, pane + 1 + LOOKBACK_S, line, count, total))
-    return np.array(made, np.int64).reshape(-1, 6).T
+        made.append((series, enter, pane + 1 + LOOKBACK_S, count, total))
+    return np.array(made, np.int64).reshape(-1, 5).T
 
 
 def walked(blocks_, add, advance):
@@ -70,12 +68,12 @@ def test_law_windows_are_the_sums_of_what_is_inside(made):
     windows.grow(4)
 
     def add(columns):
-        whole = columns[:4]
-        windows.add(Deltas(*whole, columns[4][:, None], columns[5].astype(object)[:, None]))
+        whole = columns[:3]
+        windows.add(Deltas(*whole, columns[3][:, None], columns[4].astype(object)[:, None]))
 
     for known, now_s, until_s, moves in walked(made, add, windows.advance):
         want = [
-            (series, time_s, sum(r[4] for r in rows), sum(r[5] for r in rows))
+            (series, time_s, sum(r[3] for r in rows), sum(r[4] for r in rows))
             for series in range(4)
             for time_s in range(now_s + 1, until_s + 1)
             if changed(known, series, time_s)
@@ -85,32 +83,8 @@ def test_law_windows_are_the_sums_of_what_is_inside(made):
         assert list(zip(*(column.tolist() for column in columns), strict=True)) == want
         counts, sums = windows.current(np.arange(4))
         rows = [inside(known, series, until_s) for series in range(4)]
-        assert counts[:, 0].tolist() == [sum(r[4] for r in each) for each in rows]
-        assert sums[:, 0].tolist() == [sum(r[5] for r in each) for each in rows]
-
-
-@given(blocks)
-def test_law_first_lines_are_the_least_inside(made):
-    windows, multisets = Windows(0, 0), Multisets()
-    windows.grow(4)
-
-    def add(columns):
-        size = columns.shape[1]
-        none = np.zeros((size, 0), np.int64)
-        windows.add(Deltas(*columns[:4], none, none.astype(object)))
-        values = columns[5].astype(np.float64)
-        multisets.add(Entries(*columns[:4], columns[1] - 1, values, np.ones(size, np.int64)))
-
-    def advance(until_s):
-        multisets.advance(until_s)
-        return windows.advance(until_s)
-
-    for known, now_s, until_s, _ in walked(made, add, advance):
-        asked = [(s, t) for t in range(now_s + 1, until_s + 1) for s in (2, 0, 3, 1)]
-        series, times = np.array(asked, np.int64).reshape(-1, 2).T
-        want = [min((r[3] for r in inside(known, *each)), default=NO_LINE) for each in asked]
-        assert windows.first_seqs(series, times).tolist() == want
-        assert multisets.first_seqs(series, times).tolist() == want
+        assert counts[:, 0].tolist() == [sum(r[3] for r in each) for each in rows]
+        assert sums[:, 0].tolist() == [sum(r[4] for r in each) for each in rows]
 
 
 @given(blocks)
@@ -118,8 +92,8 @@ def test_law_multisets_hold_what_is_inside_and_not_taken_back(made):
     windows = Multisets()
 
     def add(columns):
-        values, pane = columns[5].astype(np.float64), columns[2] - 1 - LOOKBACK_S
-        windows.add(Entries(*columns[:4], pane, values, columns[4]))
+        values, pane = columns[4].astype(np.float64), columns[2] - 1 - LOOKBACK_S
+        windows.add(Entries(*columns[:3], pane, values, columns[3]))
 
     for known, now_s, until_s, moves in walked(made, add, windows.advance):
         want = {}
@@ -128,8 +102,8 @@ def test_law_multisets_hold_what_is_inside_and_not_taken_back(made):
                 if changed(known, series, time_s):
                     content = want[series, time_s] = {}
                     for row in inside(known, series, time_s):
-                        key = (row[2] - 1 - LOOKBACK_S, row[5])
-                        content[key] = content.get(key, 0) + row[4]
+                        key = (row[2] - 1 - LOOKBACK_S, row[4])
+                        content[key] = content.get(key, 0) + row[3]
         have = {}
         for move in moves:
             content = have[move.series, move.time_s] = {}
@@ -146,27 +120,18 @@ def test_law_many_small_additions_cost_no_window_an_amount():
     chance = np.random.default_rng(5)
     windows, total = Windows(1, 0), 0
     windows.grow(1)
-    for line in range(3_000):
+    for _ in range(3_000):
         enter = int(chance.integers(1, 500))
         column = np.array([enter], np.int64)
         counts = np.ones((1, 1), np.int64)
         blank = np.zeros((1, 0), object)
-        windows.add(Deltas(column * 0, column, column + 1_000, column * 0 + line, counts, blank))
+        windows.add(Deltas(column * 0, column, column + 1_000, counts, blank))
         total += enter <= 250
     assert windows.advance(250).counts[-1, 0] == total
     assert windows.next_time() > 250
     assert windows.advance(500).counts[-1, 0] == 3_000
     assert windows.advance(2_000).counts[-1, 0] == 0
     assert windows.next_time() is None
-
-
-@given(st.lists(amounts, max_size=20), st.lists(st.tuples(st.integers(0, 4), st.integers(0, 20))))
-def test_law_least_lines_are_those_of_a_search(rows, asked):
-    columns = spread(rows, 0)
-    series, times = np.array(asked, np.int64).reshape(-1, 2).T
-    have = least_lines(Spans(*columns[:4]), series, times).tolist()
-    known = columns.T.tolist()
-    assert have == [min((r[3] for r in inside(known, *each)), default=NO_LINE) for each in asked]
 
 
 # ---- what is read of rows --------------------------------------------------------------------
@@ -202,7 +167,6 @@ def test_oracle_rows_are_numbered_by_model_pane_and_arrival(name, step_s):
     rows = pa.table(
         {
             "model_no": pa.array(model_no, pa.int64()),
-            "seq": pa.array(chance.permutation(size), pa.int64()),
             "weight": pa.array(np.ones(size), pa.int64()),
             "arrival_us": pa.array(arrival, pa.int64()),
         }
@@ -223,7 +187,6 @@ def test_oracle_rows_are_numbered_by_model_pane_and_arrival(name, step_s):
     for number, first in enumerate(framed.first.tolist()):
         same = np.flatnonzero(framed.number == number)
         assert first in same
-        assert framed.seq[number] == rows["seq"].to_numpy()[same].min()
 
 
 def test_oracle_amounts_are_weighted_sums_of_the_rows_that_count(decoder_cursor):
@@ -239,7 +202,6 @@ def test_oracle_amounts_are_weighted_sums_of_the_rows_that_count(decoder_cursor)
     rows = pa.table(
         {
             "model_no": pa.array([0, 0, 0, 1, 2]),
-            "seq": pa.array([4, 3, 2, 1, 0]),
             "weight": pa.array([1, -1, 1, 1, 1]),
             "arrival_us": pa.array([0, 0, 0, 0, 0]),
             "changed": pa.array([True, True, True, True, True]),
@@ -254,7 +216,6 @@ def test_oracle_amounts_are_weighted_sums_of_the_rows_that_count(decoder_cursor)
     assert (amount.pane_s.tolist(), amount.enter_s.tolist()) == ([0], [60])
     assert amount.counts.tolist() == [[0, 1]]  # the NULL is no number below 9
     assert amount.sums.tolist() == [[3 << 1072]]  # 1 - 0.25, in units of 2^-1074
-    assert amount.seq.tolist() == [3]
 
 
 @pytest.fixture
