@@ -38,7 +38,7 @@ def by_value(sql: str, parameters: Mapping[str, object]) -> tuple[str, dict[str,
     """Name the parameters of SQL after their values, and leave out those that it does not use.
 
     >>> by_value("r.score > $p0_", {"p0_": 0.5, "p1_": 2})
-    ('r.score > $v41e4cf25d4c8fe1a', {'v41e4cf25d4c8fe1a': 0.5})
+    ('r.score > $v8bf71c4c9ada8f13', {'v8bf71c4c9ada8f13': 0.5})
     """
     used: dict[str, object] = {}
 

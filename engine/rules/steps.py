@@ -45,19 +45,17 @@ def make_steps(
     bool
         Whether there are any pairs.
     """
-    cursor.execute(_LINES.format(step_us=step_s * 1_000_000))
-    if not number(cursor, "SELECT count(*) FROM s_steps"):
+    if not number(cursor, _LINES.format(step_us=step_s * 1_000_000)):
         return False
     several = number(cursor, "SELECT max(place) FROM s_steps") > 1
-    cursor.execute(_BEFORE)
-    cursor.execute(_AFTER)
+    parts = [_BEFORE, _AFTER]
     if several:
         cursor.execute(_CANDIDATES_OF_STEPS.format(candidates=_candidates(clash=clash)))
         cursor.execute(_WINNERS_OF_STEPS if clash else _ONLY_OF_STEPS)
         cursor.execute(_VOTES_OF_STEPS)
         decide(cursor, horizon_us, "s_votes", "s_winners", "s_outcomes")
-        cursor.execute(_BETWEEN)
-    cursor.execute(_STATES)
+        parts.append(_BETWEEN)
+    cursor.execute(_STATES.format(states=" UNION ALL ".join(parts)))
     cursor.execute(_TRUTHS + (_TRUTHS_BETWEEN if several else ""))
     return number(cursor, _PAIRS) > 0
 
@@ -92,14 +90,12 @@ SELECT dense_rank() OVER (ORDER BY model_id, event_id) AS id_no, model_id, event
 FROM steps"""
 
 _BEFORE = """
-CREATE OR REPLACE TEMP TABLE s_before AS
 SELECT s.id_no, 0 AS place, NULL::BIGINT AS arrival_us, o.seq AS event_seq
 FROM (SELECT DISTINCT id_no, model_id, event_id FROM s_steps) s
 JOIN t_old o USING (model_id, event_id)"""
 
 # What pairing found is the state after an id's last step.
 _AFTER = """
-CREATE OR REPLACE TEMP TABLE s_after AS
 SELECT s.id_no, s.place, s.arrival_us, w.seq AS event_seq
 FROM s_steps s LEFT JOIN t_winners w USING (model_id, event_id) WHERE s.place = s.places"""
 
@@ -136,7 +132,6 @@ FROM s_steps s JOIN t_votes v
 WHERE s.place < s.places"""
 
 _BETWEEN = """
-INSERT INTO s_after
 SELECT s.id_no, s.place, s.arrival_us, w.event_seq
 FROM s_steps s LEFT JOIN s_winners w ON w.id_no = s.id_no AND w.place = s.place
 WHERE s.place < s.places"""
@@ -144,7 +139,7 @@ WHERE s.place < s.places"""
 _STATES = """
 CREATE OR REPLACE TEMP TABLE s_states AS
 SELECT row_number() OVER (ORDER BY id_no, place) AS state, *
-FROM (FROM s_before UNION ALL FROM s_after)"""
+FROM ({states})"""
 
 _TRUTHS = """
 CREATE OR REPLACE TEMP TABLE s_truths AS
