@@ -10,11 +10,11 @@ from dataclasses import replace
 
 import duckdb
 import pytest
-
-from engine.decode import Decoder
 from harness import encoded
 from rule_runs import cuts_of, settings_of, watched
 from rule_traces import declared, random_rules, trace
+
+from engine.decode import Decoder
 
 
 @pytest.fixture

@@ -133,7 +133,9 @@ def test_contract_AR_04_a_metric_goes_by_its_id_too(tmp_path):
 
 
 def test_contract_ARx_2_the_misspelt_name_is_that_of_the_metric(tmp_path):
-    (found,) = settings_of(tmp_path, rule(metric="falsePostiveRate") + "models: [{id: m, positive: spam}]").alert_rules
+    (found,) = settings_of(
+        tmp_path, rule(metric="falsePostiveRate") + "models: [{id: m, positive: spam}]"
+    ).alert_rules
     assert (found.metric, found.name) == ("falsePositiveRate", "False Positive Rate lower bound")
 
 
