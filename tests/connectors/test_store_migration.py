@@ -1,0 +1,90 @@
+"""A data folder of the first schema version is brought up to this one, with nothing lost.
+
+The rules need to know when each model began and at which line each minute was reached; both follow
+from the stored events.
+"""
+
+import json
+
+import duckdb
+import pytest
+
+from connectors.store import FILE_NAME, Store
+from engine.batch import Block
+from engine.config import RuleSettings, Settings
+from engine.decode import Decoder, canonical
+from engine.monitor import Monitor
+from engine.outbox import OUTBOX_TABLES
+from engine.rows import SCHEMA_VERSION
+from engine.rule_tables import RULE_TABLES
+
+START_MS = 1_700_000_040_000  # a whole minute
+RULE = RuleSettings("m", "avg(score)", "upper", 0.6, "warning", name="r", lookback_s=120)
+
+
+def lines(seconds):
+    events = [
+        {"model_id": "m", "id": f"e{s}", "timestamp": START_MS + s * 1000, "score": 0.9}
+        for s in seconds
+    ]
+    return "".join(json.dumps(event) + "\n" for event in events).encode()
+
+
+def take(store, settings, data, position):
+    decoder = Decoder(duckdb.connect(config={"threads": 1}), max_future_us=None, line_bytes=1 << 20)
+    store.begin()
+    monitor = Monitor(store.cursor, settings, 60, canonical)
+    monitor.watch()
+    monitor.open_partition("s", "p", 0, live=True)
+    monitor.take(decoder.decode(Block("s", "p", position, data, 0)))
+    store.commit()
+
+
+def make_first(folder):
+    """Take from a folder all that the first version did not have."""
+    with duckdb.connect(folder / FILE_NAME) as connection:
+        connection.execute("UPDATE settings SET value = '1' WHERE name = 'schema_version'")
+        for name in {**RULE_TABLES, **OUTBOX_TABLES}:
+            connection.execute(f"DROP TABLE {name}")
+        connection.execute("ALTER TABLE models_known DROP COLUMN first_event")
+
+
+@pytest.fixture
+def folders(tmp_path):
+    """Two folders with the same lines; the second one is of the first version."""
+    first, second = tmp_path / "calm", tmp_path / "old"
+    for folder in (first, second):
+        with Store(folder, publish=False) as store:
+            take(store, Settings(), lines(range(0, 300, 10)), 0)
+    make_first(second)
+    return first, second
+
+
+def rows(store, sql):
+    return store.cursor.execute(sql).fetchall()
+
+
+def test_golden_a_folder_of_the_first_version_is_brought_up_to_date(folders):
+    told = []
+    for folder in folders:
+        with Store(folder, publish=False) as store:
+            assert store.setting("schema_version") == str(SCHEMA_VERSION)
+            told.append(
+                (
+                    rows(store, "SELECT model_id, first_event FROM models_known"),
+                    rows(store, "SELECT minute_s, first_seq FROM minute_marks ORDER BY minute_s"),
+                )
+            )
+    assert told[0] == told[1]
+    assert len(told[0][1]) == 5
+
+
+def test_law_rules_see_the_same_in_a_folder_that_was_migrated(folders):
+    settings = Settings(alert_rules=(RULE,))
+    told = []
+    for folder in folders:
+        with Store(folder, publish=False) as store:
+            take(store, settings, lines(range(300, 500, 10)), len(lines(range(0, 300, 10))))
+            told.append(rows(store, "SELECT * FROM alerts_log ORDER BY alert_id"))
+    assert told[0] == told[1]
+    assert len(told[0]) == 4
