@@ -28,7 +28,7 @@ from engine.lists import make_lists
 from engine.pairing import EVENT_COLUMNS, Paired, Pairing
 from engine.pieces import only_references, pieces
 from engine.recount import recount
-from engine.retention import drop_old_events, drop_old_rejects
+from engine.retention import drop_old_evaluations, drop_old_events, drop_old_rejects
 from engine.rules.alerting import Lines
 from engine.rules.watch import Watch
 from engine.seen import SEGMENT_BITS, Seen
@@ -292,7 +292,11 @@ class Monitor:
         for name, span_us in self._settings.retention_us:
             if name == "rejects":
                 drop_old_rejects(self._cursor, now_us - span_us)
-            elif name == "events" and self.watermark_us != NEVER:
+            elif self.watermark_us == NEVER:
+                continue
+            elif name == "evaluations":
+                drop_old_evaluations(self._cursor, self.watermark_us - span_us)
+            elif name == "events":
                 for segment in drop_old_events(self._cursor, self.watermark_us - span_us):
                     self._seen.drop(segment)
 

@@ -2,7 +2,7 @@
 
 A segment is the run of lines that one filter covers (`engine.seen`). Its predictions, votes and
 outcomes go together, so pairing never sees half a history; matrices and panes stay. Rejects are
-dropped by their time of receipt.
+dropped by their time of receipt, evaluations of alert rules by the end of their window.
 """
 
 import duckdb
@@ -10,7 +10,7 @@ import duckdb
 from engine.asking import number
 from engine.seen import SEGMENT_BITS
 
-__all__ = ["drop_old_events", "drop_old_rejects"]
+__all__ = ["drop_old_evaluations", "drop_old_events", "drop_old_rejects"]
 
 
 def drop_old_events(cursor: duckdb.DuckDBPyConnection, before_us: int) -> list[int]:
@@ -61,3 +61,28 @@ def drop_old_events(cursor: duckdb.DuckDBPyConnection, before_us: int) -> list[i
 def drop_old_rejects(cursor: duckdb.DuckDBPyConnection, before_us: int) -> None:
     """Drop the rejects received before `before_us`, wall clock in µs."""
     cursor.execute("DELETE FROM rejects_log WHERE received_time < make_timestamp(?)", [before_us])
+
+
+def drop_old_evaluations(cursor: duckdb.DuckDBPyConnection, before_us: int) -> None:
+    """Drop the evaluations of windows that ended before `before_us`, event time in µs.
+
+    Where a rule stands must stay known, whatever its age: the last evaluation of each rule and
+    group, and what was suppressed since its last alert.
+    """
+    cursor.execute(_DROP_EVALUATIONS, {"before": before_us})
+
+
+_DROP_EVALUATIONS = """
+DELETE FROM evaluations_log WHERE rowid IN (
+    SELECT e.id FROM (
+        SELECT rowid AS id, *, max(window_end) OVER (
+            PARTITION BY rule_id, rule_version, group_value) AS last
+        FROM evaluations_log
+    ) e LEFT JOIN (
+        SELECT rule_id, rule_version, group_value, max(window_end) AS given
+        FROM alerts_log GROUP BY ALL
+    ) a ON a.rule_id = e.rule_id AND a.rule_version = e.rule_version
+        AND a.group_value IS NOT DISTINCT FROM e.group_value
+    WHERE e.window_end < make_timestamp($before) AND e.window_end < e.last
+        AND (e.state <> 'suppressed' OR e.window_end < a.given)
+)"""

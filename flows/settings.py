@@ -177,7 +177,8 @@ def _check_limits(settings: Settings, faults: Faults, root: Node) -> None:
 
 
 def _check_retention(settings: Settings, faults: Faults, root: Node) -> None:
-    # A label that is still admissible must find its prediction, and its pane all of its events.
+    # A label that is still admissible must find its prediction, its pane all of its events, and a
+    # rule, after a restart, those of its window.
     least = settings.time.label_horizon_us
     for name, span_us in settings.retention_us:
         if name == "events" and span_us < least:
@@ -186,6 +187,14 @@ def _check_retention(settings: Settings, faults: Faults, root: Node) -> None:
                 f"retention.events must be at least time.label_horizon={least // _SECOND_US} s,"
                 f" got {span_us // _SECOND_US} s",
             )
+        for place, rule in enumerate(settings.alert_rules):
+            lookback_s = rule.lookback_s or 0
+            if name == "events" and span_us < lookback_s * _SECOND_US:
+                faults.say(
+                    value_at(root, "retention", "events"),
+                    f"retention.events must be at least alert_rules[{place}].lookback_period="
+                    f"{lookback_s} s, got {span_us // _SECOND_US} s",
+                )
 
 
 _OFF = object()
@@ -232,7 +241,11 @@ def _time(faults: Faults, node: Node, key: str) -> TimeSettings:
 
 def _retention(faults: Faults, node: Node, key: str) -> tuple[tuple[str, int], ...]:
     span = _duration(1, f"{_DURATION_RULE}, above 0")
-    return tuple(mapping(faults, node, key, {"events": span, "rejects": span}).items())
+    return tuple(
+        mapping(
+            faults, node, key, dict.fromkeys(("events", "rejects", "evaluations"), span)
+        ).items()
+    )
 
 
 def _limits(faults: Faults, node: Node, key: str) -> Limits:

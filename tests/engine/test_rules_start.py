@@ -15,6 +15,7 @@ from rule_runs import cuts_of, settings_of, watched
 from rule_traces import declared, random_rules, trace
 
 from engine.decode import Decoder
+from engine.retention import drop_old_evaluations
 
 
 @pytest.fixture
@@ -88,3 +89,21 @@ def test_golden_a_rule_that_is_left_out_is_in_force_no_more(decoder):
     watched(decoder, lines[200:], fewer, cuts_of(1, 100), store=connection)
     names = connection.execute("SELECT name FROM alert_rules ORDER BY name").fetchall()
     assert names == [(whole.alert_rules[0].name,)]
+
+
+def test_law_dropping_old_evaluations_changes_no_later_alert(decoder):
+    """Where each rule stands is kept, so a run that goes on gives the same alerts."""
+    lines = encoded(trace(14, 1_200))
+    settings = settings_of(random_rules(14, 25), declared())
+    told = []
+    for dropping in (False, True):
+        connection = watched(decoder, lines[:800], settings, cuts_of(2, 200))
+        before = connection.execute("SELECT count(*) FROM evaluations_log").fetchall()[0][0]
+        if dropping:
+            drop_old_evaluations(connection, 2_000_000_000_000_000)
+            left = connection.execute("SELECT count(*) FROM evaluations_log").fetchall()[0][0]
+            assert left < before / 2
+        watched(decoder, lines[800:], settings, cuts_of(2, 200), store=connection)
+        told.append(connection.execute("SELECT * FROM alerts_log ORDER BY alert_id").fetchall())
+    assert len(told[0]) > 20
+    assert told[0] == told[1]

@@ -276,7 +276,7 @@ FILES = "must be a path or pattern, or a list of these"
         ("users: [{role: viewer}]", "1: users[0].username must be given, got nothing"),
         ("users: [{username: a}, {username: a}]", '1: users[1].username must be there once, got "a" again'),
         ("retention: {events: 0}", f"1: retention.events {DURATION}, above 0, got 0"),
-        ("retention: {alerts: 1d}", "1: `retention.alerts` is not a known key: the keys are events, rejects"),
+        ("retention: {alerts: 1d}", "1: `retention.alerts` is not a known key: the keys are events, rejects, evaluations"),
         ("limits: {line_bytes: 17e6}", "1: limits.line_bytes must be a whole number from 64 to 2097151, got 17e6"),
     ],
 )  # fmt: skip
