@@ -116,7 +116,6 @@ class UserSettings:
     username: str
     email: str | None = None
     role: str = "viewer"
-    api_key_env: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -148,6 +148,9 @@ def _rule(faults: Faults, node: Node, key: str, declared: Declared) -> RuleSetti
     metric = _metric(faults, node, key, found, declared)
     _check_threshold(faults, node, key, found, metric)
     _check_company(faults, node, key, found, declared)
+    if metric is not None and metric.is_drift and "group_by" in found:
+        rule = "left out for a drift metric: filter the target in a metric of your own"
+        faults.must(value_at(node, "group_by"), f"{key}.group_by", rule)
     if not given or metric is None:
         return None
     threshold, lookback_us = found["threshold"], found.get("lookback_period")

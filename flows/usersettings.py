@@ -78,9 +78,8 @@ def _user(faults: Faults, node: Node, key: str) -> UserSettings | None:
         "username": text,
         "role": choice("viewer", "editor", "administrator"),
         "email": _address,
-        "api_key_env": _variable,
     }
-    found = mapping(faults, node, key, fields)
+    found = mapping(faults, node, key, fields, ("api_key_env",))
     return UserSettings(**found) if required(faults, node, key, "username", found) else None
 
 

@@ -29,9 +29,8 @@ alert_rules:
     for: 2.5
     min_sample_count: 30
     min_label_coverage: 0.25
-    group_by: city
-    group_limit: 7
   - {model: quiet, metric: count, bound: lower, threshold: 1e0, severity: critical, resolve_threshold: 3}
+  - {model: quiet, metric: avg(score), bound: upper, threshold: 0.5, severity: warning, group_by: city, group_limit: 7}
   - {model: batches, metric: f1, bound: lower, threshold: 0.5, severity: critical}
 metrics:
   - {model: triage, name: own, query: {select: [{function: count}]}}
@@ -98,8 +97,6 @@ def test_contract_AR_04_to_10_and_17_rules_are_read(tmp_path):
             on_no_data="alert",
             min_sample_count=30,
             min_label_coverage=0.25,
-            group_by="city",
-            group_limit=7,
         ),
         RuleSettings(
             "quiet",
@@ -110,6 +107,17 @@ def test_contract_AR_04_to_10_and_17_rules_are_read(tmp_path):
             name="Count lower bound",
             wait_us=600_000_000,
             resolve_threshold=3.0,
+        ),
+        RuleSettings(
+            "quiet",
+            "avg(score)",
+            "upper",
+            0.5,
+            "warning",
+            name="Avg score upper bound",
+            wait_us=600_000_000,
+            group_by="city",
+            group_limit=7,
         ),
         RuleSettings("batches", "f1", "lower", 0.5, "critical", name="F1 lower bound"),
     )
@@ -156,6 +164,12 @@ def test_contract_AR_05_names_that_are_made_up_are_unlike_all_others(tmp_path):
         "Accuracy lower bound 2",
         "Accuracy lower bound 4",
     ]
+
+
+def test_error_a_drift_rule_has_no_groups(tmp_path):
+    content = rule(metric="PSI(features.age)", bound="upper", group_by="city")
+    rest = "left out for a drift metric: filter the target in a metric of your own"
+    assert faults(tmp_path, content) == [f'1: alert_rules[0].group_by must be {rest}, got "city"']
 
 
 def test_error_a_metric_of_a_positive_class_needs_one_declared(tmp_path):
@@ -352,7 +366,7 @@ alert_rules:
 notifications:
   smtp: {host: 127.0.0.1, port: 2525, from: bellwether@example.org}
   configurations: [{user: ana, model: triage, type: email, destination: ana@example.org}]
-users: [{username: ana, email: ana@example.org, role: administrator, api_key_env: BELLWETHER_ANA_KEY}]
+users: [{username: ana, email: ana@example.org, role: administrator}]
 retention: {events: 90d}                       # for ever when absent
 limits: {models: 10000, series: 2000000, classes: 1000, line_bytes: 1048576}
 """
