@@ -3,14 +3,13 @@
 `engine.outbox` keeps them in the store, `connectors.mail` writes them out.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID, uuid3
 
-from engine.config import NotificationSettings, UserSettings
+from engine.config import NotificationSettings
 
-__all__ = ["Group", "MailedAlert", "Outcome", "configuration_id", "notification_fault"]
+__all__ = ["Group", "MailedAlert", "Outcome", "configuration_id"]
 
 _CONFIGURATIONS = UUID("5a0c1b7e-6d0f-3f0b-9a55-0f6d7c0b9e21")  # never to change
 
@@ -74,23 +73,3 @@ def configuration_id(configuration: NotificationSettings) -> str:
     """Give the id of a configuration: of its user, model and type, as the address may change."""
     parts = (configuration.user, configuration.model, configuration.type)
     return str(uuid3(_CONFIGURATIONS, "\0".join(parts)))
-
-
-def notification_fault(
-    configuration: NotificationSettings, users: Sequence[UserSettings]
-) -> tuple[str, str] | None:
-    """Tell what is wrong with a configuration: the field and the message, or None (AR-21 to 24)."""
-    if configuration.type != "email":
-        return "type", f'`type` must be email, got "{configuration.type}"'
-    emails = {user.username: user.email for user in users}
-    if configuration.user not in emails:
-        return "user", f'`user` must be one of the declared users, got "{configuration.user}"'
-    email = emails[configuration.user]
-    if email is None:
-        return "user", f'`user` must have an email, got "{configuration.user}" without one'
-    if configuration.destination != email:
-        return "destination", (
-            f"`destination` must be the address of user {configuration.user}, {email},"
-            f' got "{configuration.destination}"'
-        )
-    return None

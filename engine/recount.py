@@ -19,7 +19,7 @@ from engine.label_panes import LABELLED, LabelPanes
 from engine.label_side import LabelSide
 from engine.panes import NUMBERS, text
 from engine.positive import places
-from engine.schema import CONTAINERS
+from engine.query.columns import pointer
 
 __all__ = ["recount"]
 
@@ -101,7 +101,7 @@ def _score_positives(
     for model in declared.values():
         if model.positive_property is None:
             continue
-        pointers = [_pointer(place) for place in places(model.positive_property)]
+        pointers = [pointer(place) for place in places(model.positive_property)]
         cases = " ".join(
             f"WHEN json_type(raw, {text(pointer)}) IN {NUMBERS}"
             f" THEN json_extract(raw, {text(pointer)})::DOUBLE"
@@ -113,13 +113,6 @@ def _score_positives(
             " WHERE seq = line AND p BETWEEN 0 AND 1",
             {"model": model.id},
         )
-
-
-def _pointer(place: str) -> str:
-    """Give the JSON pointer (RFC 6901) of a qualified property."""
-    container, dot, name = place.partition(".")
-    steps = (container, name) if dot and container in CONTAINERS else (place,)
-    return "".join("/" + step.replace("~", "~0").replace("/", "~1") for step in steps)
 
 
 @dataclass(frozen=True, slots=True)

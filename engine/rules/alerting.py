@@ -14,7 +14,7 @@ from engine.rules.panel import Panel, Watcher
 from engine.rules.states import NONE, SECOND_US, Alerts
 from engine.rules.words import messages
 
-__all__ = ["Lines", "alert_ids", "alert_rows"]
+__all__ = ["Lines", "alert_ids", "alert_rows", "last_lines"]
 
 Ints = npt.NDArray[np.int64]
 
@@ -68,7 +68,7 @@ def alert_rows(panel: Panel, alerts: Alerts, lines: Lines | None, next_seq: int)
         "window_end": _stamps(time_s),
         "triggered_time": _stamps(time_s),
         "from_position": pa.nulls(len(time_s), pa.int64()),  # `engine.rules.marks` knows it
-        "to_position": pa.array(_last_before(time_s, lines, next_seq)),
+        "to_position": pa.array(last_lines(time_s, lines, next_seq)),
         "suppressed_since": _stamps(np.concatenate(alerts.suppressed_s)),
         "status": pa.repeat(pa.scalar("new", pa.string()), len(time_s)),
         "message": pa.array(spoken, pa.string()),
@@ -115,7 +115,7 @@ def _stamps(seconds: Ints) -> "pa.Array[Any]":
     return stamps.cast(pa.timestamp("us"))
 
 
-def _last_before(time_s: Ints, lines: Lines | None, next_seq: int) -> Ints:
+def last_lines(time_s: Ints, lines: Lines | None, next_seq: int) -> Ints:
     """Give the number of the last line before the one that passed a boundary."""
     if lines is None:
         return np.full(len(time_s), next_seq - 1)

@@ -11,13 +11,12 @@ import numpy as np
 import pyarrow as pa
 
 from engine.metrics import METRIC_NAMESPACE
-from engine.rules.alerting import Lines
 from engine.rules.batch_parts import Told
 from engine.rules.definition import Rule
 from engine.rules.panel import Versioned
 from engine.rules.states import SECOND_US
 
-__all__ = ["Evaluated", "judged", "last_line", "write_batch_alerts", "write_batch_evaluations"]
+__all__ = ["Evaluated", "judged", "write_batch_alerts", "write_batch_evaluations"]
 
 _STAMP = pa.timestamp("us")
 _COLUMNS = (
@@ -75,14 +74,6 @@ def judged(
         beyond = limit is not None and (value > limit if upper else value < limit)
         state = "firing" if beyond else "ok"
     return Evaluated(rule, batch_id, window, value, told.samples, limit, state)
-
-
-def last_line(time_s: int, lines: Lines | None, next_seq: int) -> int:
-    """Give the number of the last line before the one that passed a boundary."""
-    if lines is None:
-        return next_seq - 1
-    passing = int(np.searchsorted(lines.arrival_us, time_s * SECOND_US, side="left"))
-    return lines.first_seq + passing - 1
 
 
 def write_batch_evaluations(

@@ -33,11 +33,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from engine.config import ModelSettings, Settings
-from engine.rules.alerting import Lines
+from engine.rules.alerting import Lines, last_lines
 from engine.rules.batch_alerts import (
     Evaluated,
     judged,
-    last_line,
     write_batch_alerts,
     write_batch_evaluations,
 )
@@ -280,10 +279,12 @@ class Batches:
             self._complete(self._start_s(watermark_us, lines), watermark_us // SECOND_US)
         )
         self._done_s = watermark_us // SECOND_US
+        times_s = np.array([time_s for _, time_s in complete], np.int64)
+        lasts = last_lines(times_s, lines, next_seq).tolist()
         found = [
             each
-            for batch, time_s in complete
-            for each in self._evaluated(batch, time_s, last_line(time_s, lines, next_seq))
+            for (batch, time_s), last in zip(complete, lasts, strict=True)
+            for each in self._evaluated(batch, time_s, last)
         ]
         keys = [(batch.model_no, batch.batch_id) for batch, _ in complete]
         self._store.finish(keys, [time_s for _, time_s in complete])

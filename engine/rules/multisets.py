@@ -81,17 +81,6 @@ class Multisets:
             part = everything.taken(slice(start, stop))
             self._added.setdefault(int(series[start]), []).append(part)
 
-    def next_time(self) -> int | None:
-        """Give the next boundary at which a window changes, or None."""
-        self._settle()
-        times = [
-            int(times.min())
-            for kept in self._kept.values()
-            for times in (row[row > self._now_s] for row in kept.whole[:_PANE])
-            if len(times)
-        ]
-        return min(times, default=None)
-
     def advance(self, until_s: int) -> list[MultisetMove]:
         """Go on to boundary `until_s` and give every change on the way, by series and time."""
         self._settle()

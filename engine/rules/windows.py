@@ -94,9 +94,6 @@ class _Queue:
             run = _merged(self._runs.pop(), run)
         self._runs.append(run)
 
-    def next_time(self) -> int | None:
-        return min((run.next_s for run in self._runs), default=None)
-
     def pop(self, until_s: int) -> tuple[list[Ints], list[Deltas]]:
         """Take out what is due up to a boundary: times and amounts."""
         times: list[Ints] = []
@@ -144,11 +141,6 @@ class Windows:
         if len(deltas.series):
             self._entering.add(deltas.enter_s, deltas)
             self._leaving.add(deltas.leave_s, deltas)
-
-    def next_time(self) -> int | None:
-        """Give the next boundary at which a window changes, or None."""
-        times = (self._entering.next_time(), self._leaving.next_time())
-        return min((time_s for time_s in times if time_s is not None), default=None)
 
     def advance(self, until_s: int) -> Moves:
         """Go on to boundary `until_s` and give every change on the way."""

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from outbox_tables import NOON, NOON_US, alert, outbox, write
 
 from engine.asking import number
-from engine.config import NotificationSettings, UserSettings
-from engine.notifications import Outcome, configuration_id, notification_fault
+from engine.config import NotificationSettings
+from engine.notifications import Outcome, configuration_id
 from engine.outbox import (
     ALERTS_A_MAIL_MAX,
     BACK_OFF_MAX_US,
@@ -74,32 +74,6 @@ def test_contract_AR_25_a_configuration_that_is_not_enabled_tells_nobody():
     assert enqueue(connection, (off, ANA), alerts, NOON_US) == 0  # the first of one id counts
     assert enqueue(connection, (), alerts, NOON_US) == 0
     assert enqueue(connection, (ANA,), alerts.slice(0, 0), NOON_US) == 0
-
-
-def test_contract_AR_23_the_type_is_email():
-    users = (UserSettings("ana", "ana@example.org"),)
-    assert notification_fault(ANA, users) is None
-    assert notification_fault(replace(ANA, type="pager"), users) == (
-        "type",
-        '`type` must be email, got "pager"',
-    )
-
-
-def test_contract_AR_24_the_destination_is_the_address_of_the_user():
-    users = (UserSettings("ana", "ana@example.org"), UserSettings("mute"))
-    wrong = replace(ANA, destination="bo@example.org")
-    assert notification_fault(wrong, users) == (
-        "destination",
-        '`destination` must be the address of user ana, ana@example.org, got "bo@example.org"',
-    )
-    assert notification_fault(BO, users) == (
-        "user",
-        '`user` must be one of the declared users, got "bo"',
-    )
-    assert notification_fault(replace(ANA, user="mute"), users) == (
-        "user",
-        '`user` must have an email, got "mute" without one',
-    )
 
 
 def test_what_fires_within_the_time_to_join_becomes_one_mail_per_destination():

@@ -4,7 +4,6 @@ The same traces, with batches that overlap, grow late, are declared complete or 
 through the engine, cut at random and opened again in between, and through `naive_batches`.
 """
 
-import itertools
 import json
 import math
 import random
@@ -14,6 +13,7 @@ import duckdb
 import pytest
 from harness import encoded, fresh_store
 from naive_batches import interpret_batches
+from rule_runs import first_difference
 from rule_traces import ADMINISTRATORS, declared, random_rules, trace
 
 from engine.batch import Block
@@ -117,19 +117,6 @@ class Run:
 
 def ordered(rows):
     return sorted((tuple(row) for row in rows), key=lambda row: (row[0], row[1] or "", row[3]))
-
-
-def agree(one, other):
-    if isinstance(one, float) and isinstance(other, float):
-        return math.isclose(one, other, rel_tol=1e-9, abs_tol=1e-12)
-    return one == other
-
-
-def first_difference(have, want):
-    for place, (one, other) in enumerate(itertools.zip_longest(have, want)):
-        if one is None or other is None or not all(map(agree, one, other)):
-            return f"row {place} of {len(have)} and {len(want)}: engine {one}, interpreter {other}"
-    return None
 
 
 @pytest.mark.parametrize(
