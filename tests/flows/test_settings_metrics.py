@@ -7,10 +7,10 @@ import json
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from settings_files import faults, settings_of, tried
 
 from engine.config import MetricSettings
-from engine.errors import ConfigurationError
-from flows.settings import load, summary
+from flows.settings import summary
 
 GOOD = """\
 models:
@@ -34,25 +34,6 @@ metrics:
       target: {source: inference, filter: [{property: city, comparator: eq, value: Boston}]}
   - {model: not declared, name: TPR 30-50, query: {select: [{function: count}]}}
 """
-
-
-def settings_of(tmp_path, content):
-    path = tmp_path / "config.yaml"
-    path.write_text(content)
-    return load(str(path))
-
-
-def faults(tmp_path, content):
-    with pytest.raises(ConfigurationError) as caught:
-        settings_of(tmp_path, content)
-    return [line.split("config.yaml:", 1)[1] for line in str(caught.value).split("\n")]
-
-
-def tried(tmp_path, content):
-    try:
-        return settings_of(tmp_path, content), ""
-    except ConfigurationError as error:
-        return None, str(error)
 
 
 def test_contract_AR_37_to_39_metrics_are_kept_as_canonical_json(tmp_path):

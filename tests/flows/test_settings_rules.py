@@ -5,12 +5,11 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from settings_files import faults, settings_of, tried
 
 from engine.config import DYNAMIC, RuleSettings
-from engine.errors import ConfigurationError
 from engine.metrics import metric_id
 from engine.rule_names import rule_name
-from flows.settings import load
 
 GOOD = """\
 alert_rules:
@@ -38,25 +37,6 @@ models:
   - {id: batches, kind: batch, positive: spam}
 time: {subsequent_alert_wait_time: 10}
 """
-
-
-def settings_of(tmp_path, content):
-    path = tmp_path / "config.yaml"
-    path.write_text(content)
-    return load(str(path))
-
-
-def faults(tmp_path, content):
-    with pytest.raises(ConfigurationError) as caught:
-        settings_of(tmp_path, content)
-    return [line.split("config.yaml:", 1)[1] for line in str(caught.value).split("\n")]
-
-
-def tried(tmp_path, content):
-    try:
-        return settings_of(tmp_path, content), ""
-    except ConfigurationError as error:
-        return None, str(error)
 
 
 def rule(**told):

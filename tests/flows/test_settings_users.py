@@ -3,10 +3,9 @@
 # ruff: noqa: E501 - a case is one line: what the file says, and the fault
 
 import pytest
+from settings_files import faults, settings_of
 
 from engine.config import NotificationSettings, SmtpSettings, UserSettings
-from engine.errors import ConfigurationError
-from flows.settings import load
 
 GOOD = """\
 notifications:
@@ -29,18 +28,6 @@ users:
   - {username: bo, email: bo@localhost}
   - {username: cy}
 """
-
-
-def settings_of(tmp_path, content):
-    path = tmp_path / "config.yaml"
-    path.write_text(content)
-    return load(str(path))
-
-
-def faults(tmp_path, content):
-    with pytest.raises(ConfigurationError) as caught:
-        settings_of(tmp_path, content)
-    return [line.split("config.yaml:", 1)[1] for line in str(caught.value).split("\n")]
 
 
 def test_contract_AR_19_to_25_users_and_notifications_are_read_in_any_order(tmp_path):
