@@ -14,6 +14,7 @@ from engine.query.drift_parse import parse_drift
 from engine.query.functions import canonical
 from engine.query.names import ModelNames
 from engine.query.parse import parse
+from flows.queryfaults import say_fault
 from flows.yamlnodes import Faults, Node, quoted
 from flows.yamlreaders import (
     Reader,
@@ -29,8 +30,6 @@ from flows.yamlreaders import (
 __all__ = ["default_metric", "metrics"]
 
 _ENDPOINT = re.compile(r"(?:\S*/)?inferences?/(?:(query)|(?:query/)?(data_drift))/?")
-_PLACE = re.compile(r"`?(query(?:\.[A-Za-z_]\w*|\[\d+\])*)")
-_STEP = re.compile(r"(\w+)|\[(\d+)\]")
 
 
 def metrics(
@@ -84,7 +83,7 @@ def _metric(
         model = models.get(found["model"]) or ModelSettings(found["model"])
         kind: Literal["streaming", "batch"] = "batch" if model.kind == "batch" else "streaming"
         for fault in _query_faults(query, endpoint, _names(model), kind):
-            _say(faults, node, key, fault)
+            say_fault(faults, value_at(node, "query"), f"{key}.query", fault)
     written = json.dumps(query, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
     return MetricSettings(found["model"], found["name"], written, endpoint)
 
@@ -156,28 +155,3 @@ def _query_faults(
     except QueryError as error:
         return str(error).split("\n")
     return []
-
-
-def _say(faults: Faults, node: Node, key: str, fault: str) -> None:
-    """Tell a fault of a query at the line of the part that it names."""
-    place = _PLACE.match(fault)
-    if place is None:
-        faults.say(value_at(node, "query"), f"{key}.query: {fault}")
-        return
-    at = place.start(1)
-    faults.say(_node_at(node, place[1]), f"{fault[:at]}{key}.{fault[at:]}")
-
-
-def _node_at(node: Node, place: str) -> Node:
-    """Go along a place as far as there are nodes."""
-    for name, number in _STEP.findall(place):
-        if number and isinstance(node, yaml.SequenceNode) and int(number) < len(node.value):
-            node = node.value[int(number)]
-        elif name and isinstance(node, yaml.MappingNode):
-            values = [value for key, value in node.value if key.value == name]
-            if not values:
-                return node
-            node = values[0]
-        else:
-            return node
-    return node

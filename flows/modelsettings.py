@@ -11,38 +11,27 @@ from flows.yamlreaders import (
     Reader,
     choice,
     class_text,
-    duration_us,
     flag,
     listed,
     mapping,
     number,
     required,
+    seconds,
     text,
     value_at,
 )
 
 __all__ = ["drift_window_s", "models", "window_s"]
 
-_SECOND_US = 10**6
 _WINDOW_MAX_S = 7 * 86_400  # what one question may have to sum up, in panes of seconds
 _DRIFT_MIN_S = 10  # drift is looked at ten times a lookback, in whole seconds
 _DRIFT_MAX_S = 100 * 86_400
 
 
-def _seconds(low: int, high: int, rule: str) -> Reader:
-    read_us = duration_us(low * _SECOND_US, high * _SECOND_US, rule, _SECOND_US)
-
-    def read(faults: Faults, node: Node, key: str) -> int | None:
-        us: int | None = read_us(faults, node, key)
-        return None if us is None else us // _SECOND_US
-
-    return read
-
-
-window_s: Reader = _seconds(1, _WINDOW_MAX_S, 'whole seconds from 1 to 7 d, such as 300 or "5m"')
+window_s: Reader = seconds(1, _WINDOW_MAX_S, 'whole seconds from 1 to 7 d, such as 300 or "5m"')
 """Reads the length of a window of `metric_values`, or its step."""
 
-drift_window_s: Reader = _seconds(
+drift_window_s: Reader = seconds(
     _DRIFT_MIN_S, _DRIFT_MAX_S, 'whole seconds from 10 to 100 d, such as 3600 or "1d"'
 )
 """Reads the lookback of drift."""

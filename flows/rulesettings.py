@@ -1,4 +1,4 @@
-"""The `alert_rules` section of the configuration."""
+"""The `alert_rules` section of the configuration: its rules on metrics."""
 
 import re
 from collections import defaultdict
@@ -33,7 +33,7 @@ from flows.yamlreaders import (
     whole,
 )
 
-__all__ = ["Declared", "alert_rules", "wait_us"]
+__all__ = ["Declared", "alert_rules", "on_scores", "wait_us"]
 
 _SECOND_US = 10**6
 _LOOKBACK_MAX_MIN = 100 * 24 * 60
@@ -71,10 +71,10 @@ class Declared:
 def alert_rules(
     faults: Faults, node: Node, key: str, declared: Declared
 ) -> tuple[RuleSettings, ...]:
-    """Read the section; every rule given back has a name, and its metric is told by name."""
+    """Read the rules on metrics; each has a name then, and its metric is told by name."""
 
     def read(faults: Faults, node: Node, key: str) -> RuleSettings | None:
-        return _rule(faults, node, key, declared)
+        return None if on_scores(node) else _rule(faults, node, key, declared)
 
     found = each(faults, node, key, read)
     taken = _given_names(faults, found)
@@ -84,6 +84,11 @@ def alert_rules(
         taken[rule.model].add(name)
         rules.append(replace(rule, name=name))
     return tuple(rules)
+
+
+def on_scores(entry: Node) -> bool:
+    """Tell whether an entry of the section is a rule on the scores of an anomaly job."""
+    return has_key(entry, "anomaly_job")
 
 
 def _given_names(
@@ -117,6 +122,7 @@ wait_us: Reader = minutes_us("minutes, a number from 0, such as 60", _YEARS_MIN)
 
 _FIELDS: dict[str, Reader] = {
     "model": text,
+    "anomaly_job": text,  # with it, the rule is one on scores
     "metric": text,
     "metric_id": text,
     "name": line_text,

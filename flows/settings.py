@@ -7,25 +7,30 @@ folder.
 
 from collections import defaultdict
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import yaml
 
 from connectors.lines import KEPT_BYTES
 from engine.config import (
+    AnomalyJobSettings,
     Limits,
     MetricSettings,
     ModelSettings,
+    RuleSettings,
     Settings,
     SourceSettings,
     TimeSettings,
 )
 from engine.errors import ConfigurationError
 from engine.rules.definition import metric_of, own_metrics, unsupported
+from flows.anomalysettings import Around, anomaly_jobs, ids_in
+from flows.calendarsettings import calendars, filters
 from flows.metricsettings import metrics
 from flows.modelsettings import drift_window_s, models, window_s
-from flows.rulesettings import Declared, alert_rules, wait_us
+from flows.rulesettings import Declared, alert_rules, on_scores, wait_us
+from flows.scorerulesettings import Jobs, score_rules
 from flows.sourcesettings import followed, source_told, sources
 from flows.usersettings import notifications, users
 from flows.yamlnodes import Faults, Node, compose, scalar
@@ -88,8 +93,10 @@ def summary(settings: Settings) -> str:
     )
     declared = f"models {models}, further ones are" if models else "models are"
     time = settings.time
-    counts = (_counted("metric", settings.metrics), _counted("alert rule", settings.alert_rules))
-    own = " and ".join(count for count in counts if count)
+    rules = (*settings.alert_rules, *settings.anomaly_rules)
+    counts = [_counted("metric", settings.metrics), _counted("alert rule", rules)]
+    counts.append(_counted("anomaly job", settings.anomaly_jobs))
+    own = " and ".join(", ".join(count for count in counts if count).rsplit(", ", 1))
     return (
         f"{inputs} -> {settings.data}; {declared} learned from the events;"
         f" windows of {time.lookback_s} s every {time.step_s} s{own and f'; {own}'}"
@@ -112,7 +119,7 @@ def _input(source: SourceSettings) -> str:
 
 def _read(path: str) -> Settings:
     faults, root = compose(path)
-    found = mapping(faults, root, "", _ROOT, _ROOT_LATER)
+    found = mapping(faults, root, "", _ROOT)
     found |= _dependent(faults, root, found)
     faults.raise_any()
     found["administrators"] = tuple(
@@ -130,7 +137,7 @@ def _read(path: str) -> Settings:
 def _check_positives(settings: Settings, faults: Faults, root: Node) -> None:
     models = {model.id: model for model in settings.models}
     own = own_metrics(settings)
-    for place, rule in enumerate(settings.alert_rules):
+    for place, rule in _placed(settings, root):
         model = models.get(rule.model, ModelSettings(id=rule.model))
         rest = unsupported(metric_of(own, model, rule.metric), model)
         if rest is not None:
@@ -138,26 +145,67 @@ def _check_positives(settings: Settings, faults: Faults, root: Node) -> None:
             faults.say(node, f'alert_rules[{place}].metric must be {rest}, got "{rule.metric}"')
 
 
+def _placed(settings: Settings, root: Node) -> list[tuple[int, RuleSettings]]:
+    """Give the rules on metrics with their places in the section, which has others, too."""
+    entries = value_at(root, "alert_rules").value if settings.alert_rules else []
+    places = [place for place, entry in enumerate(entries) if not on_scores(entry)]
+    return list(zip(places, settings.alert_rules, strict=True))
+
+
+_DEPENDENT = ("metrics", "filters", "anomaly_jobs", "calendars", "alert_rules", "notifications")
+
+
 def _dependent(faults: Faults, root: Node, found: Mapping[str, Any]) -> dict[str, Any]:
     """Read the sections that name what others declare, wherever in the file these are."""
-    by_id = {model.id: model for model in found.get("models", ())}
+    seen = _Seen({model.id: model for model in found.get("models", ())})
     by_name = {user.username: user for user in found.get("users", ())}
+    wait_us = found.get("time", TimeSettings()).alert_wait_us
     read: dict[str, Any] = {}
-    own: defaultdict[str, dict[str, MetricSettings]] = defaultdict(dict)
-    for name in ("metrics", "alert_rules", "notifications"):
+    for name in _DEPENDENT:
         if not has_key(root, name):
             continue
         node = value_at(root, name)
         if name == "metrics":
-            read[name] = metrics(faults, node, name, by_id)
+            read[name] = metrics(faults, node, name, seen.models)
             for metric in read[name]:
-                own[metric.model][metric.name] = metric
+                seen.metrics[metric.model][metric.name] = metric
         elif name == "alert_rules":
-            wait_us = found.get("time", TimeSettings()).alert_wait_us
-            read[name] = alert_rules(faults, node, name, Declared(by_id, own, wait_us))
-        else:
+            read[name] = alert_rules(
+                faults, node, name, Declared(seen.models, seen.metrics, wait_us)
+            )
+            jobs = Jobs(seen.job_ids, seen.jobs, wait_us)
+            read["anomaly_rules"] = score_rules(faults, node, name, jobs)
+        elif name == "notifications":
             read["smtp"], read[name] = notifications(faults, node, name, by_name)
+        else:
+            read |= _of_jobs(faults, node, name, seen)
     return read
+
+
+@dataclass(slots=True)
+class _Seen:
+    """What has been declared so far; ids without a value are those of entries with faults."""
+
+    models: Mapping[str, ModelSettings]
+    metrics: defaultdict[str, dict[str, MetricSettings]] = field(
+        default_factory=lambda: defaultdict(dict)
+    )
+    filters: Mapping[str, tuple[str, ...] | None] = field(default_factory=dict)
+    job_ids: tuple[str, ...] = ()
+    jobs: Mapping[str, AnomalyJobSettings] = field(default_factory=dict)
+
+
+def _of_jobs(faults: Faults, node: Node, name: str, seen: _Seen) -> dict[str, Any]:
+    """Read a section of anomaly jobs and what belongs to them."""
+    if name == "filters":
+        read = filters(faults, node, name)
+        seen.filters = {each: read.get(each) for each in ids_in(node, "filter_id")}
+        return {}  # they are within the jobs from here on
+    if name == "calendars":
+        return {name: calendars(faults, node, name, seen.job_ids)}
+    jobs = anomaly_jobs(faults, node, name, Around(seen.models, seen.metrics, seen.filters))
+    seen.job_ids, seen.jobs = ids_in(node, "job_id"), {job.job_id: job for job in jobs}
+    return {name: jobs}
 
 
 def _check_limits(settings: Settings, faults: Faults, root: Node) -> None:
@@ -187,7 +235,7 @@ def _check_retention(settings: Settings, faults: Faults, root: Node) -> None:
                 f"retention.events must be at least time.label_horizon={least // _SECOND_US} s,"
                 f" got {span_us // _SECOND_US} s",
             )
-        for place, rule in enumerate(settings.alert_rules):
+        for place, rule in _placed(settings, root):
             lookback_s = rule.lookback_s or 0
             if name == "events" and span_us < lookback_s * _SECOND_US:
                 faults.say(
@@ -254,8 +302,9 @@ def _limits(faults: Faults, node: Node, key: str) -> Limits:
         "series": whole(1, 10**9),
         "classes": whole(2, 10**6),
         "line_bytes": whole(64, KEPT_BYTES - 1),  # a longer line is not kept whole by the sources
+        "anomaly_series": whole(1, 10**7),
     }
-    return Limits(**mapping(faults, node, key, fields, ("anomaly_series",)))
+    return Limits(**mapping(faults, node, key, fields))
 
 
 def _later_on(faults: Faults, node: Node, key: str) -> None:
@@ -269,9 +318,11 @@ _ROOT: dict[str, Reader] = {
     "models": models,
     "metrics": _later_on,
     "alert_rules": _later_on,
+    "anomaly_jobs": _later_on,
+    "calendars": _later_on,
+    "filters": _later_on,
     "users": users,
     "notifications": _later_on,
     "retention": _retention,
     "limits": _limits,
 }
-_ROOT_LATER = ("anomaly_jobs",)

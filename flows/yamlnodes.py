@@ -24,6 +24,7 @@ BYTES_MAX = 8 << 20  # 10,000 rules with names take about one and a half MiB
 _FAULTS_MAX = 100
 _QUOTES = ("'", '"', "|", ">")
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _NUMBER = re.compile(r"[-+]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d+)?")
 
 Node = yaml.Node
@@ -45,8 +46,8 @@ class Faults:
         self.at(node.start_mark.line + 1, text)
 
     def at(self, line: int, text: str) -> None:
-        """Tell a fault in a line, counted from 1."""
-        self._found.append((line, text))
+        """Tell a fault in a line, counted from 1; it stays one line, whatever names are in it."""
+        self._found.append((line, _CONTROL.sub(lambda found: json.dumps(found[0])[1:-1], text)))
 
     def count(self) -> int:
         """Give how many have been told."""

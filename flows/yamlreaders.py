@@ -25,6 +25,7 @@ __all__ = [
     "finite",
     "flag",
     "has_key",
+    "identifier",
     "json_value",
     "line_text",
     "listed",
@@ -34,6 +35,8 @@ __all__ = [
     "number",
     "path",
     "required",
+    "seconds",
+    "several",
     "text",
     "value_at",
     "whole",
@@ -44,6 +47,7 @@ Reader = Callable[[Faults, Node, str], Any]
 _UNITS_US = {"ms": 1_000, "s": 10**6, "m": 60 * 10**6, "h": 3_600 * 10**6, "d": 86_400 * 10**6}
 _DURATION = re.compile(r"(\d{1,12}(?:\.\d{1,6})?)(ms|s|m|h|d)")
 _INTEGER = re.compile(r"[-+]?\d+")
+_IDENTIFIER = re.compile(r"[a-z0-9](?:[a-z0-9_-]{0,254}[a-z0-9])?")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 
@@ -74,6 +78,16 @@ def line_text(faults: Faults, node: Node, key: str) -> str | None:
         faults.must(node, key, "text without control characters")
         return None
     return value
+
+
+def identifier(faults: Faults, node: Node, key: str) -> str | None:
+    """Read an id as Elastic has them: lower case, and safe in any path."""
+    value = scalar(node) if isinstance(node, yaml.ScalarNode) else None
+    if isinstance(value, str | Decimal) and _IDENTIFIER.fullmatch(node.value):
+        return str(node.value)
+    rule = "1 to 256 of a to z, 0 to 9, _ and -, with a letter or digit at both ends"
+    faults.must(node, key, rule)
+    return None
 
 
 def class_text(faults: Faults, node: Node, key: str) -> str | None:
@@ -179,18 +193,36 @@ def duration_us(low_us: int, high_us: int, rule: str, unit_us: int = 1) -> Reade
     return read
 
 
+def seconds(low: int, high: int, rule: str) -> Reader:
+    """Read a duration of whole seconds, from `low` to `high` of them."""
+    read_us = duration_us(low * 10**6, high * 10**6, rule, 10**6)
+
+    def read(faults: Faults, node: Node, key: str) -> int | None:
+        us: int | None = read_us(faults, node, key)
+        return None if us is None else us // 10**6
+
+    return read
+
+
 def mapping(
     faults: Faults,
     node: Node,
     key: str,
     fields: Mapping[str, Reader],
     later: Collection[str] = (),
+    *,
+    refused: Mapping[str, str] = {},
 ) -> dict[str, Any]:
-    """Read a mapping of known keys; those unknown, or with a fault in the value, are left out."""
+    """Read a mapping of known keys; those unknown, or with a fault in the value, are left out.
+
+    `later` are keys of later versions, `refused` those that there will never be, each with why.
+    """
     values: dict[str, Any] = {}
     for name, where, value in entries(faults, node, key):
         if name in later:
             faults.say(value, f"`{where}` is not supported by this version")
+        elif name in refused:
+            faults.say(value, f"`{where}` is not supported: {refused[name]}")
         elif name not in fields:
             near = nearest(name, fields)
             hint = near or f": the keys are {', '.join(fields)}"
@@ -259,6 +291,23 @@ def listed(
                 faults.say(entry, f"{place}.{what} must be there once, got {quoted(name)} again")
             found[name] = value
         return tuple(found.values())
+
+    return read
+
+
+def several(read_one: Reader, what: str, least: int = 0) -> Reader:
+    """Read a list of `least` or more plain values, each of them once."""
+
+    def read(faults: Faults, node: Node, key: str) -> tuple[Any, ...] | None:
+        if not isinstance(node, yaml.SequenceNode) or len(node.value) < least:
+            faults.must(node, key, what)
+            return None
+        found: dict[Any, None] = {}
+        for place, entry, value in each(faults, node, key, read_one):
+            if value in found:
+                faults.say(entry, f"{place} must be there once, got {quoted(value)} again")
+            found[value] = None
+        return tuple(found)
 
     return read
 

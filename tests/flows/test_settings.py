@@ -44,7 +44,7 @@ users:
   - {username: bo, role: editor}
   - {username: cy}
 retention: {events: 90d, rejects: 1h}
-limits: {models: 10, series: 20, classes: 30, line_bytes: 4096}
+limits: {models: 10, series: 20, classes: 30, line_bytes: 4096, anomaly_series: 50}
 """
 
 
@@ -106,7 +106,7 @@ def test_golden_everything_declared(tmp_path):
             UserSettings("cy"),
         ),
         retention_us=(("events", 90 * 86_400_000_000), ("rejects", 3_600_000_000)),
-        limits=Limits(10, 20, 30, 4096),
+        limits=Limits(10, 20, 30, 4096, 50),
     )
 
 
@@ -131,13 +131,13 @@ models:
   - id: m
     threshold: high
     treshold: 0.5
-anomaly_jobs: []
+anomaly_job: []
 limits: {models: 0}
 """
     assert faults(tmp_path, content) == [
         '5: models[0].threshold must be a number from 0 to 1, got "high"',
         '6: `models[0].treshold` is not a known key; did you mean "threshold"?',
-        "7: `anomaly_jobs` is not supported by this version",
+        '7: `anomaly_job` is not a known key; did you mean "anomaly_jobs"?',
         "8: limits.models must be a whole number from 1 to 10000000, got 0",
     ]
 
@@ -168,8 +168,6 @@ FILES = "must be a path or pattern, or a list of these"
         ("data: [1, 2", None),
         ("? [a]\n: 1", None),
         # sections of later versions
-        ("anomaly_jobs: []", "1: `anomaly_jobs` is not supported by this version"),
-        ("limits: {anomaly_series: 1}", "1: `limits.anomaly_series` is not supported by this version"),
         ("sources: [{name: a, kafka: {}}]", "1: `sources[0].kafka` is not supported by this version"),
         (
             "models: [{id: a, minutes_per_event: 1}]",
@@ -277,6 +275,7 @@ FILES = "must be a path or pattern, or a list of these"
         ("users: [{username: a}, {username: a}]", '1: users[1].username must be there once, got "a" again'),
         ("retention: {events: 0}", f"1: retention.events {DURATION}, above 0, got 0"),
         ("retention: {alerts: 1d}", "1: `retention.alerts` is not a known key: the keys are events, rejects, evaluations"),
+        ("limits: {anomaly_series: 0}", "1: limits.anomaly_series must be a whole number from 1 to 10000000, got 0"),
         ("limits: {line_bytes: 17e6}", "1: limits.line_bytes must be a whole number from 64 to 2097151, got 17e6"),
     ],
 )  # fmt: skip
