@@ -22,7 +22,7 @@ from engine.asking import first, number
 from engine.errors import StoreError
 from engine.migrations import MIGRATIONS
 from engine.panes import text
-from engine.relations import VIEWS
+from engine.relations import MACROS, VIEWS
 from engine.rows import SCHEMA_VERSION, TABLES
 
 __all__ = ["FILE_NAME", "LOCK_NAME", "Store"]
@@ -141,11 +141,13 @@ class Store:
         self.commit()
 
     def _write_views(self) -> None:
-        views = hashlib.sha256(json.dumps(VIEWS).encode()).hexdigest()
+        views = hashlib.sha256(json.dumps([VIEWS, MACROS]).encode()).hexdigest()
         if self.setting("views") == views:
             return
         for name, select in VIEWS.items():
             self.cursor.execute(f'CREATE OR REPLACE VIEW "{name}" AS {select}')
+        for name, macro in MACROS.items():
+            self.cursor.execute(f'CREATE OR REPLACE MACRO "{name}"{macro}')
         self.remember("views", views)
 
     def _not_ours(self, found: str) -> StoreError:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 
 import duckdb
 
+from engine.anomaly_tables import ANOMALY_TABLES
 from engine.outbox import OUTBOX_TABLES
 from engine.rule_tables import RULE_TABLES
 
@@ -27,5 +28,14 @@ def _add_rules(cursor: duckdb.DuckDBPyConnection) -> None:
     )
 
 
-MIGRATIONS: Mapping[int, Callable[[duckdb.DuckDBPyConnection], None]] = {2: _add_rules}
+def _add_anomaly_jobs(cursor: duckdb.DuckDBPyConnection) -> None:
+    """Version 3: anomaly jobs; nothing of them is in older stores."""
+    for name, columns in ANOMALY_TABLES.items():
+        cursor.execute(f"CREATE TABLE {name} ({columns})")
+
+
+MIGRATIONS: Mapping[int, Callable[[duckdb.DuckDBPyConnection], None]] = {
+    2: _add_rules,
+    3: _add_anomaly_jobs,
+}
 """By the version that each leads to, from the one before."""

@@ -1,4 +1,4 @@
-"""Every public relation of the main job as SQL: `VIEWS` maps a name to its SELECT.
+"""Every public relation of the main job as SQL: `VIEWS` maps a name to its SELECT, `MACROS` too.
 
 The order of `VIEWS` matters: a view stands behind those that it reads. Names that begin with an
 underscore are steps between tables and public relations, and no part of the contract (DESIGN §9).
@@ -7,6 +7,7 @@ underscore are steps between tables and public relations, and no part of the con
 'events'
 """
 
+from engine.anomaly_views import ANOMALY_MACROS, ANOMALY_VIEWS
 from engine.confusion import CONFUSION_VIEWS
 from engine.drift_views import DRIFT_VIEWS
 from engine.metric_values import METRIC_VALUE_VIEWS
@@ -14,7 +15,7 @@ from engine.metrics import METRIC_VIEWS
 from engine.record_views import RECORD_VIEWS
 from engine.rule_views import RULE_VIEWS
 
-__all__ = ["VIEWS"]
+__all__ = ["MACROS", "VIEWS"]
 
 _SCORE_BIN_PANES = """
 select model_id, 'event' as time_basis, event_pane_s as pane_s, kind, label, prediction,
@@ -34,4 +35,8 @@ VIEWS: dict[str, str] = {
     **METRIC_VIEWS,
     **DRIFT_VIEWS,
     **RULE_VIEWS,
+    **ANOMALY_VIEWS,
 }
+
+MACROS: dict[str, str] = {**ANOMALY_MACROS}
+"""Public table macros: a name to its parameters and SELECT, as they follow on CREATE MACRO."""

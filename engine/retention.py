@@ -2,15 +2,22 @@
 
 A segment is the run of lines that one filter covers (`engine.seen`). Its predictions, votes and
 outcomes go together, so pairing never sees half a history; matrices and panes stay. Rejects are
-dropped by their time of receipt, evaluations of alert rules by the end of their window.
+dropped by their time of receipt, evaluations of alert rules by the end of their window, results of
+anomaly jobs by the start of their bucket.
 """
 
 import duckdb
 
+from engine.anomaly_tables import RESULT_TABLES
 from engine.asking import number
 from engine.seen import SEGMENT_BITS
 
-__all__ = ["drop_old_evaluations", "drop_old_events", "drop_old_rejects"]
+__all__ = [
+    "drop_old_anomaly_results",
+    "drop_old_evaluations",
+    "drop_old_events",
+    "drop_old_rejects",
+]
 
 
 def drop_old_events(cursor: duckdb.DuckDBPyConnection, before_us: int) -> list[int]:
@@ -86,3 +93,22 @@ DELETE FROM evaluations_log WHERE rowid IN (
     WHERE e.window_end < make_timestamp($before) AND e.window_end < e.last
         AND (e.state <> 'suppressed' OR e.window_end < a.given)
 )"""
+
+
+def drop_old_anomaly_results(
+    cursor: duckdb.DuckDBPyConnection, job_id: str, before_us: int
+) -> None:
+    """Drop what an anomaly job said of buckets that began before `before_us`, event time in µs.
+
+    With the results go the changes of their scores, and annotations that ended before.
+    """
+    told = {"job": job_id, "before": before_us}
+    for table in (*RESULT_TABLES, "score_changes"):
+        cursor.execute(
+            f"DELETE FROM {table} WHERE job_id = $job AND timestamp < make_timestamp($before)", told
+        )
+    cursor.execute(
+        "DELETE FROM annotations_log"
+        " WHERE job_id = $job AND end_timestamp < make_timestamp($before)",
+        told,
+    )

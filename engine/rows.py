@@ -9,12 +9,13 @@ back by a negative delta; sums of floats never are: their pane is computed anew 
 `block_seq` is the `seq` of the first line of the block that wrote the row: the order of the deltas.
 """
 
+from engine.anomaly_tables import ANOMALY_TABLES
 from engine.outbox import OUTBOX_TABLES
 from engine.rule_tables import RULE_TABLES
 
 __all__ = ["SCHEMA_VERSION", "TABLES"]
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 TABLES: dict[str, str] = {
     # ---- facts ------------------------------------------------------------------------------
@@ -113,4 +114,5 @@ TABLES: dict[str, str] = {
     "settings": "name VARCHAR PRIMARY KEY, value VARCHAR NOT NULL",
     **RULE_TABLES,
     **OUTBOX_TABLES,
+    **ANOMALY_TABLES,
 }

@@ -1,7 +1,7 @@
-"""A data folder of the first schema version is brought up to this one, with nothing lost.
+"""A data folder of an older schema version is brought up to this one, with nothing lost.
 
 The rules need to know when each model began and at which line each minute was reached; both follow
-from the stored events.
+from the stored events. Anomaly jobs begin with empty tables.
 """
 
 import json
@@ -10,6 +10,7 @@ import duckdb
 import pytest
 
 from connectors.store import FILE_NAME, Store
+from engine.anomaly_tables import ANOMALY_TABLES
 from engine.batch import Block
 from engine.config import RuleSettings, Settings
 from engine.decode import Decoder, canonical
@@ -40,8 +41,17 @@ def take(store, settings, data, position):
     store.commit()
 
 
+def make_second(folder):
+    """Take from a folder all that the second version did not have."""
+    with duckdb.connect(folder / FILE_NAME) as connection:
+        connection.execute("UPDATE settings SET value = '2' WHERE name = 'schema_version'")
+        for name in ANOMALY_TABLES:
+            connection.execute(f"DROP TABLE {name}")
+
+
 def make_first(folder):
     """Take from a folder all that the first version did not have."""
+    make_second(folder)
     with duckdb.connect(folder / FILE_NAME) as connection:
         connection.execute("UPDATE settings SET value = '1' WHERE name = 'schema_version'")
         for name in {**RULE_TABLES, **OUTBOX_TABLES}:
@@ -88,3 +98,24 @@ def test_law_rules_see_the_same_in_a_folder_that_was_migrated(folders):
             told.append(rows(store, "SELECT * FROM alerts_log ORDER BY alert_id"))
     assert told[0] == told[1]
     assert len(told[0]) == 4
+
+
+def columns(store):
+    return rows(
+        store,
+        "SELECT table_name, column_name, data_type, is_nullable FROM duckdb_columns()"
+        " WHERE database_name = current_database() ORDER BY ALL",
+    )
+
+
+@pytest.mark.parametrize("make_old", [make_first, make_second])
+def test_golden_a_folder_of_an_older_version_has_the_tables_of_a_new_one(tmp_path, make_old):
+    with Store(tmp_path / "new", publish=False) as store:
+        expected = columns(store)
+    with Store(tmp_path / "old", publish=False) as store:
+        take(store, Settings(), lines(range(30)), 0)
+    make_old(tmp_path / "old")
+    with Store(tmp_path / "old") as store:
+        assert [row for row in columns(store) if row in expected] == expected
+        assert rows(store, "SELECT count(*) FROM anomaly_buckets") == [(0,)]
+        assert rows(store, "SELECT count(*) FROM events") == [(30,)]
