@@ -7,13 +7,13 @@ owner of the cursor, which commits or rolls back; after a rollback a new monitor
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 
 import duckdb
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from engine.anomaly.jobs import Jobs
 from engine.asking import first
 from engine.batch import Batch
 from engine.compaction import SMALL_BLOCKS, SMALL_LINES, compact
@@ -25,13 +25,14 @@ from engine.known import Known
 from engine.label_panes import LabelPanes
 from engine.label_side import LabelSide, Sums
 from engine.lists import make_lists
-from engine.pairing import EVENT_COLUMNS, Paired, Pairing
+from engine.pairing import EVENT_COLUMNS, Paired, Pairing, count_winners
 from engine.pieces import only_references, pieces
 from engine.recount import recount
 from engine.retention import drop_old_evaluations, drop_old_events, drop_old_rejects
 from engine.rules.alerting import Lines
+from engine.rules.rowset import RowColumns
 from engine.rules.watch import Watch
-from engine.seen import SEGMENT_BITS, Seen
+from engine.seen import Seen, fill
 from engine.stamping import event_rows, event_times, vote_rows
 from engine.watermark import NEVER, Mark, Watermarks
 
@@ -50,6 +51,8 @@ class Monitor:
         Seconds a stored pane; divides 60 and every lookback and step.
     canonical : callable
         Canonical JSON of a raw event.
+    stopwatch : callable
+        Gives milliseconds that pass: how long anomaly buckets take; the default takes none.
     """
 
     def __init__(
@@ -58,6 +61,7 @@ class Monitor:
         settings: Settings,
         pane_s: int,
         canonical: Callable[[str], str],
+        stopwatch: Callable[[], float] = float,
     ) -> None:
         self._cursor = cursor
         self._settings = settings
@@ -68,7 +72,9 @@ class Monitor:
         self._label_panes = LabelPanes(cursor, self._labels, pane_s)
         declared = {model.id: model for model in settings.models}
         self._known = Known(cursor, settings.limits, settings.time, declared)
-        self._watch = Watch(cursor, settings)
+        columns = RowColumns()
+        self._jobs = Jobs(cursor, settings, columns, stopwatch)
+        self._watch = Watch(cursor, settings, columns, self._jobs)
         self._partitions: dict[tuple[str, str], int] = {}
         self._pane_s = pane_s
         self._load()
@@ -94,18 +100,7 @@ class Monitor:
             self._partitions[source, name] = number
             mark = Mark(NEVER if latest is None else latest, finished=True)
             self._watermarks.marks[number] = mark
-        self._fill_filter()
-
-    def _fill_filter(self) -> None:
-        for table in ("events_log", "votes_log"):
-            reader = self._cursor.sql(
-                f"SELECT seq >> {SEGMENT_BITS} AS segment, key FROM {table}"
-            ).to_arrow_reader(1 << 20)
-            for batch in reader:
-                segments = batch["segment"].to_numpy()
-                keys = batch["key"].to_numpy()
-                for segment in np.unique(segments):
-                    self._seen.add(int(segment), keys[segments == segment])
+        fill(self._seen, cursor)
 
     def resume(self) -> Mapping[tuple[str, str], tuple[int, str | None, int | None]]:
         """Tell per (source, partition) where to go on: position, state, greatest time (µs)."""
@@ -166,6 +161,7 @@ class Monitor:
             counts.events, counts.repeats = stored, len(batch.predictions) - stored
         self._keep_rest(batch, number, block_seq)
         self._watch.note(batch.others, block_seq)
+        self._jobs.note(batch, lines)
         self._watch.mark(times, block_seq)
         if len(times):
             self.last_event_us = max(self.last_event_us, int(times.max()))
@@ -181,6 +177,10 @@ class Monitor:
     def watch(self) -> None:
         """Begin to follow the alert rules; once, when the tables agree with the settings."""
         self._watch.open(self.watermark_us)
+
+    def save(self) -> None:
+        """Write what waits for the end of the transaction: results and states of anomaly jobs."""
+        self._jobs.save()
 
     def take_alerts(self) -> pa.Table:
         """Give id and model of the alerts written since the last call: `alert_id`, `model_id`."""
@@ -200,7 +200,7 @@ class Monitor:
             winners, self._next_outcome = self._pairing.settle(
                 hits, touched, self._next_outcome, clash=paired.clash
             )
-            paired = _count_winners(paired, rows, winners)
+            paired = count_winners(paired, rows, winners)
         cursor.register("b_predictions", rows.append_column("counted", pa.array(paired.counted)))
         cursor.register("b_sparse", batch.sparse)
         self._pairing.remember(block_seq, batch.predictions, batch.votes)
@@ -289,6 +289,8 @@ class Monitor:
 
     def retain(self, now_us: int) -> None:
         """Drop what is older than the retention of its relation allows."""
+        if self.watermark_us != NEVER:
+            self._jobs.retain(self.watermark_us)
         for name, span_us in self._settings.retention_us:
             if name == "rejects":
                 drop_old_rejects(self._cursor, now_us - span_us)
@@ -392,9 +394,3 @@ def _or_null(time_us: int) -> int | None:
 def _distinct(votes: pa.Table) -> int:
     """Count the lines that brought votes: one line may vote on several labels."""
     return len(np.unique(votes["ordinal"].to_numpy())) if len(votes) else 0
-
-
-def _count_winners(paired: Paired, rows: pa.Table, winners: pa.Table) -> Paired:
-    """Count also the block's own rows that won against what was stored or repeated."""
-    counted = paired.fresh | np.isin(rows["seq"].to_numpy(), winners["seq"].to_numpy())
-    return replace(paired, counted=counted)

@@ -18,7 +18,7 @@ The work tables that the pairing leaves for the reductions, all temporary:
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import duckdb
 import numpy as np
@@ -29,7 +29,7 @@ from engine.asking import number
 from engine.consensus import decide
 from engine.seen import SEGMENT_BITS, Hits, Seen
 
-__all__ = ["EVENT_COLUMNS", "Paired", "Pairing"]
+__all__ = ["EVENT_COLUMNS", "Paired", "Pairing", "count_winners"]
 
 EVENT_COLUMNS = """seq, key, model_id, event_id, event_time, received_time, watermark, prediction,
 prediction_number, label, label_number, score, positive_score, job_id, batch_id, bucket_id,
@@ -62,6 +62,12 @@ class Paired:
     counted: npt.NDArray[np.bool_]
     touched: bool
     clash: bool
+
+
+def count_winners(paired: Paired, rows: pa.Table, winners: pa.Table) -> Paired:
+    """Count also the block's own rows that won against what was stored or repeated."""
+    counted = paired.fresh | np.isin(rows["seq"].to_numpy(), winners["seq"].to_numpy())
+    return replace(paired, counted=counted)
 
 
 class Pairing:

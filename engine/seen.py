@@ -10,10 +10,11 @@ Source: Bloom 1970; Putze, Sanders and Singler 2007 for filters whose bits lie i
 
 from dataclasses import dataclass
 
+import duckdb
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["SEGMENT_BITS", "Hits", "Seen"]
+__all__ = ["SEGMENT_BITS", "Hits", "Seen", "fill"]
 
 SEGMENT_BITS = 20
 _WORDS = 3 << 16
@@ -102,3 +103,16 @@ def _set_bits(array: Keys, places: npt.NDArray[np.intp], masks: Keys) -> None:
         array[places] |= masks
         lost = np.flatnonzero((array[places] & masks) != masks)
         places, masks = places[lost], masks[lost]
+
+
+def fill(seen: Seen, cursor: duckdb.DuckDBPyConnection) -> None:
+    """Add the keys of all stored predictions and votes."""
+    for table in ("events_log", "votes_log"):
+        reader = cursor.sql(
+            f"SELECT seq >> {SEGMENT_BITS} AS segment, key FROM {table}"
+        ).to_arrow_reader(1 << 20)
+        for batch in reader:
+            segments = batch["segment"].to_numpy()
+            keys = batch["key"].to_numpy()
+            for segment in np.unique(segments):
+                seen.add(int(segment), keys[segments == segment])

@@ -110,10 +110,11 @@ class Session:
             self.mailing = Mailing(self.settings, password, self._mails_to)
             pane_s = _pane_s(self.settings)
             store.begin()
-            self.monitor = Monitor(store.cursor, self.settings, pane_s, canonical)
+            self.monitor = Monitor(store.cursor, self.settings, pane_s, canonical, _elapsed_ms)
             self._agree(store, pane_s)
             declare_told(store.cursor, self.settings)
             self.monitor.watch()
+            self.monitor.save()
             self.monitor.retain(now_us())
             resume = self.monitor.resume()
             readers = [reader_of(self.settings, pane_s) for _ in range(_READERS)]
@@ -199,6 +200,7 @@ class Session:
             self.monitor.retain(now_us())
             self._retain_next = time.monotonic() + RETAIN_EVERY_S
         store, now = self._store_open(), now_us()
+        self.monitor.save()
         self.mailing.note(store.cursor, self.monitor.take_alerts(), now)
         self.mailing.tick(store.cursor, now)
         store.commit()
@@ -250,6 +252,10 @@ class Session:
             msg = "the session must be open"
             raise RuntimeError(msg)
         return self._store
+
+
+def _elapsed_ms() -> float:
+    return time.perf_counter() * 1_000.0
 
 
 def _pane_s(settings: Settings) -> int:

@@ -168,13 +168,16 @@ class Normalizer:
             msg = f"`start_s` must be after {latest}, the latest bucket, got {start_s}"
             raise ValueError(msg)
         days = 0.0 if latest is None else (start_s - latest) / _DAY_S
-        value = self._value(raw)
-        maxima, changed = _grown(history.maxima * math.exp(-_MAXIMUM_DECAY * days), value, scopes)
+        maxima, changed, top = history.maxima * math.exp(-_MAXIMUM_DECAY * days), _no_levels(), 0
+        if raw.any():  # nearly never
+            value = self._value(raw)
+            maxima, changed = _grown(maxima, value, scopes)
+            top = int(self._levels(value).max())
         levels, weights = history.levels, history.weights * math.exp(-_QUANTILE_DECAY * days)
         period, peak = start_s // self.period_s, history.peak
         if peak >= 0 and latest is not None and latest // self.period_s != period:
             levels, weights, peak = _closed(levels, weights, peak)
-        peak = max(peak, int(self._levels(value).max(initial=0)))
+        peak = max(peak, top)
         if (start_s + span_s) // self.period_s != period:
             levels, weights, peak = _closed(levels, weights, peak)
         return History(start_s, peak, levels, weights, maxima), changed
@@ -209,6 +212,8 @@ class Normalizer:
         >>> [found.tolist() for found in STANDARD.score(seen, raw, np.array([0]))]
         [[91.58505459594764], [0]]
         """
+        if not raw.any():
+            return np.zeros(raw.shape), np.zeros(raw.shape, np.int64)
         value = self._value(raw)
         ceilings = [significance(raw), *self._of_history(history, value)]
         ceilings.insert(2, _of_maximum(history.maxima, value, scopes))
@@ -263,7 +268,8 @@ def _grown(decayed: Numbers, value: Numbers, scopes: Codes) -> tuple[Numbers, Co
     before = np.concatenate([decayed, np.zeros(size - decayed.size)])
     after = before.copy()
     np.maximum.at(after, scopes, value)
-    return after, np.flatnonzero(after > _BIG_CHANGE * before)
+    # A scope without a maximum has no older rows that could be scored anew.
+    return after, np.flatnonzero((after > _BIG_CHANGE * before) & (before > 0.0))
 
 
 def _of_maximum(maxima: Numbers, value: Numbers, scopes: Codes) -> Numbers:

@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 __all__ = [
+    "LARGEST_P",
     "LEAST_P",
     "ln_probability",
     "probability",
@@ -28,9 +29,10 @@ __all__ = [
 Numbers = npt.NDArray[np.float64]
 
 LEAST_P = 2.2250738585072014e-308  # the smallest double that has all its digits
-_LARGEST_P, _SMALL_P, _TINY_P = 0.05, 1e-4, 1e-50
+LARGEST_P = 0.05  # the raw score of a larger one is 0
+_SMALL_P, _TINY_P = 1e-4, 1e-50
 _LN_LARGEST, _LN_SMALL, _LN_TINY, _LN_LEAST = map(
-    math.log, (_LARGEST_P, _SMALL_P, _TINY_P, LEAST_P)
+    math.log, (LARGEST_P, _SMALL_P, _TINY_P, LEAST_P)
 )
 
 
@@ -62,7 +64,7 @@ def raw_score(p: npt.ArrayLike) -> Numbers:
     0.5758246639716365
     """
     kept = np.maximum(np.asarray(p, np.float64), LEAST_P)
-    return _pieces(np.log(kept), 1.0 / np.maximum(kept, _SMALL_P), kept >= _LARGEST_P)
+    return _pieces(np.log(kept), 1.0 / np.maximum(kept, _SMALL_P), kept >= LARGEST_P)
 
 
 def raw_score_of_ln(ln_p: npt.ArrayLike) -> Numbers:

@@ -7,7 +7,8 @@ and alerts are written, in the owner's transaction. Nothing is stored of the win
 `open` makes them anew from the stored events, for a rule that is new as for one that goes on.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Protocol
 
 import duckdb
 import numpy as np
@@ -42,11 +43,44 @@ from engine.rules.steps import make_steps
 from engine.rules.tracks import Track
 from engine.watermark import NEVER
 
-__all__ = ["Watch"]
+__all__ = ["Beside", "Watch"]
 
 Ints = npt.NDArray[np.int64]
 
-_CHUNK = 1 << 18
+
+class Beside(Protocol):
+    """Follows the same rows as the rules: the anomaly jobs."""
+
+    @property
+    def idle(self) -> bool:
+        """Whether there is nothing to follow."""
+        ...
+
+    @property
+    def models(self) -> Sequence[str]:
+        """Models whose predictions are watched."""
+        ...
+
+    @property
+    def steps_s(self) -> Sequence[int]:
+        """Seconds that divide the instants at which something is decided."""
+        ...
+
+    def watch(self, model_id: str, number: int) -> None:
+        """Note the number that rows of a model have."""
+        ...
+
+    def open(self, rowset: Rowset, watermark_us: int) -> None:
+        """Begin, or go on, behind every opening of the rules."""
+        ...
+
+    def gather(self, rows: pa.Table) -> None:
+        """Take in rows."""
+        ...
+
+    def advance(self, watermark_us: int, lines: Lines | None, next_seq: int) -> pa.Table:
+        """Go on to the watermark; gives `alert_id` and `model_id` of the alerts."""
+        ...
 
 
 class Watch:
@@ -57,13 +91,24 @@ class Watch:
     cursor : duckdb.DuckDBPyConnection
         On the tables of `engine.rows`, inside a transaction whenever it is used.
     settings : Settings
+    columns : RowColumns
+        What the rows must have.
+    beside : Beside
+        What else follows the rows and the watermark.
     """
 
-    def __init__(self, cursor: duckdb.DuckDBPyConnection, settings: Settings) -> None:
+    def __init__(
+        self,
+        cursor: duckdb.DuckDBPyConnection,
+        settings: Settings,
+        columns: RowColumns,
+        beside: Beside,
+    ) -> None:
         self._cursor = cursor
         self._settings = settings
         self._horizon_us = settings.time.label_horizon_us
-        self._columns = RowColumns()
+        self._columns = columns
+        self._beside = beside
         self._rowset = Rowset(cursor, self._columns)
         self._panels = Panels(self._columns, NONE)
         self._references = References(cursor)
@@ -78,7 +123,7 @@ class Watch:
     @property
     def idle(self) -> bool:
         """Whether there is nothing to follow."""
-        return not len(self._panels) and self._batches.idle
+        return not len(self._panels) and self._batches.idle and self._beside.idle
 
     # ---- opening ----------------------------------------------------------------------------
 
@@ -119,12 +164,16 @@ class Watch:
         self._marks.load(0 if self._done_s == NONE else self._done_s - self._span_s)
         steps = [panel.track.step_s for panel in self._panels]
         steps += [] if self._batches.idle else [BATCH_STEP_S]
+        steps += self._beside.steps_s
         self._step_s = int(np.gcd.reduce(steps)) if steps else 60
+        for model_id in self._beside.models:
+            self._beside.watch(model_id, self._roster.number(model_id))
         self._roster.settle()
         if not self.idle:
             self._roster.rejoin(self._panels, stands(cursor), self._done_s)
             self._rebuild(watermark_us)
         self._batches.begin(self._rowset, watermark_us)
+        self._beside.open(self._rowset, watermark_us)
 
     def _follow(self, each: Versioned, model: ModelSettings) -> None:
         """Let a rule be followed, if there is what it needs."""
@@ -222,6 +271,7 @@ class Watch:
             found = pa.concat_tables([part.select(self._names()) for part in parts])
             self._gather(found, lines.first_seq)
             self._batches.gather(found)
+            self._beside.gather(found)
 
     def _names(self) -> list[str]:
         columns = self._columns
@@ -299,6 +349,7 @@ class Watch:
         if self.idle or watermark_us == NEVER:
             return 0
         self._done_s = watermark_us // SECOND_US
+        self._given.append(self._beside.advance(watermark_us, lines, next_seq))
         of_batches = self._batches.advance(watermark_us, lines, next_seq)
         self._given.append(of_batches)
         evaluated, rows = [], []

@@ -12,13 +12,13 @@ import random
 import re
 import signal
 import subprocess
-import threading
 import time
 from collections import defaultdict
 
 import pytest
 from alert_runs import configuration, notifications, smtp, statuses
 from commands import COMMAND, assert_equal, done, encoded, eventually, one, owned, relations, rows
+from feeding import Feeder
 from rule_traces import declared, random_rules, trace
 from smtp_server import MailServer
 
@@ -82,31 +82,6 @@ def calm(lines, tmp_path_factory):
     (folder / "events.ndjson").write_bytes(b"".join(lines))
     done("run", configuration(folder, **sections(25)), "--dry-run-mail")
     return relations(folder / "data", RELATIONS)
-
-
-class Feeder(threading.Thread):
-    """Appends the lines to a file, evenly over some time; `finish` writes the rest at once."""
-
-    def __init__(self, path, lines, span_s):
-        super().__init__()
-        self.path, self.lines, self.span_s = path, lines, span_s
-        self.written = 0
-        self.hurry = threading.Event()
-
-    def run(self):
-        began = time.monotonic()
-        with self.path.open("ab") as file:
-            while self.written < len(self.lines):
-                share = (time.monotonic() - began) / self.span_s
-                due = len(self.lines) if self.hurry.is_set() else int(share * len(self.lines))
-                file.write(b"".join(self.lines[self.written : due]))
-                file.flush()
-                self.written = max(self.written, due)
-                time.sleep(0.02)
-
-    def finish(self):
-        self.hurry.set()
-        self.join()
 
 
 def wait_a_while(process, number, server, data, chance):
