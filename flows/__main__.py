@@ -1,4 +1,4 @@
-"""The command `bellwether`: run, sql, check and demo.
+"""The command `bellwether`: run, sql, check, demo and anomaly.
 
 Exit codes: 0; 1 when the machine or the program is at fault (a locked or damaged data folder, a
 full disk, a fault of ours); 2 when the words of the command, the configuration, an input or a
@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import IO, NoReturn
 
 from engine.errors import BellwetherError, ConfigurationError, StoreError
+from flows.anomalywords import words_of_anomaly
 
 __all__ = ["main"]
 
@@ -24,6 +25,7 @@ _DATA = "./data"
 _SUFFIXES = {".csv": "csv", ".json": "json", ".ndjson": "ndjson", ".parquet": "parquet"}
 _FORMATS = ("table", "csv", "json", "ndjson", "parquet")
 _SQL_BYTES_MAX = 1 << 20
+_ANOMALY = "Draw, list and change anomaly jobs."
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -101,6 +103,10 @@ def _parser() -> argparse.ArgumentParser:
     check = command("check", _check, "Check a configuration file and say what would run.")
     check.add_argument("config", metavar="CONFIG", help="the YAML file")
     _words_of_demo(command("demo", _demo, "Watch a real model on real data, with a report."))
+    anomaly = commands.add_parser(
+        "anomaly", help=_ANOMALY, description=_ANOMALY, allow_abbrev=False
+    )
+    words_of_anomaly(anomaly)
     return parser
 
 
