@@ -95,6 +95,20 @@ class Store:
             msg = f"{self.folder / FILE_NAME} could not be written: {fault}"
             raise StoreError(msg) from fault
 
+    def checkpoint(self) -> bool:
+        """Bring the file up to date, so that what was replaced leaves room for other rows.
+
+        Returns
+        -------
+        bool
+            False while somebody reads: then it is for another time.
+        """
+        try:
+            self.cursor.execute("CHECKPOINT")
+        except duckdb.TransactionException:
+            return False
+        return True
+
     def rollback(self) -> None:
         """Forget everything since `begin`."""
         self.cursor.execute("ROLLBACK")

@@ -178,9 +178,9 @@ class Monitor:
         """Begin to follow the alert rules; once, when the tables agree with the settings."""
         self._watch.open(self.watermark_us)
 
-    def save(self) -> None:
-        """Write what waits for the end of the transaction: results and states of anomaly jobs."""
-        self._jobs.save()
+    def save(self) -> int:
+        """Write results and states of anomaly jobs, as the last act of a transaction; gives bytes."""
+        return self._jobs.save()
 
     def take_alerts(self) -> pa.Table:
         """Give id and model of the alerts written since the last call: `alert_id`, `model_id`."""

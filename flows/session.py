@@ -36,6 +36,7 @@ __all__ = ["COMMIT_EVERY_S", "Session", "now_us"]
 
 COMMIT_EVERY_S = 0.5
 RETAIN_EVERY_S = 600.0
+_REPLACED_MAX = 512 << 20  # bytes of states, before the file is brought up to date
 _PUBLIC_PANE_S = 60
 # One core is the shard step's: on two cores a second reader only takes it away, a few per cent of
 # the throughput. More than two have nothing to do.
@@ -87,6 +88,7 @@ class Session:
         self._in_transaction = False
         self._dirty_since = math.inf
         self._retain_next = time.monotonic() + RETAIN_EVERY_S
+        self._replaced = 0
 
     # ---- life -------------------------------------------------------------------------------
 
@@ -200,11 +202,14 @@ class Session:
             self.monitor.retain(now_us())
             self._retain_next = time.monotonic() + RETAIN_EVERY_S
         store, now = self._store_open(), now_us()
-        self.monitor.save()
+        self._replaced += self.monitor.save()
         self.mailing.note(store.cursor, self.monitor.take_alerts(), now)
         self.mailing.tick(store.cursor, now)
         store.commit()
         self._in_transaction, self._dirty_since = False, math.inf
+        # Large states do not go through the log, whose size else calls for a checkpoint.
+        if self._replaced > _REPLACED_MAX and store.checkpoint():
+            self._replaced = 0
         self.mailing.after_commit()
         self.counts.alerts = self.mailing.given  # those that time alone gave, too
         if self.on_commit is not None:

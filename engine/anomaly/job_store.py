@@ -90,14 +90,21 @@ class JobStore:
             gathering.begin(state.next_s)
         return state
 
-    def save(self, job: Job, state: JobState, gathering: Gathering) -> None:
-        """Write the state of a job, its counters, and a snapshot if it is time for one."""
+    def save(self, job: Job, state: JobState, gathering: Gathering) -> int:
+        """Write the state of a job, its counters, and a snapshot if it is time for one.
+
+        Returns
+        -------
+        int
+            Bytes of the state.
+        """
         if state.next_s is None:
-            return
+            return 0
         told, arrays = state.to_stored(job.definition, gathering.to_json())
-        save(self._cursor, job.job_id, Stored(STATE_VERSION, state.next_s, told, arrays))
+        size = save(self._cursor, job.job_id, Stored(STATE_VERSION, state.next_s, told, arrays))
         write_stats(self._cursor, [_stats(job, state, gathering)])
         keep(self._cursor, job.settings, state.next_s, "in the course of the stream")
+        return size
 
 
 def _declared(told: AnomalyJobSettings, job: Job | None) -> Declared:

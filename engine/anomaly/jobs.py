@@ -306,10 +306,12 @@ class Jobs:
             if span_us is not None:
                 drop_old_anomaly_results(self._cursor, job.job_id, watermark_us - span_us)
 
-    def save(self) -> None:
-        """Write results, and the states of the jobs that closed a bucket."""
+    def save(self) -> int:
+        """Write results, and the states of the jobs that closed a bucket; gives bytes of states."""
         self._results.flush()
+        size = 0
         for runner in self._runners:
             if runner.dirty:
-                self._store.save(runner.job, runner.state, runner.gathering)
+                size += self._store.save(runner.job, runner.state, runner.gathering)
                 runner.dirty = False
+        return size

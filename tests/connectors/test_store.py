@@ -1,5 +1,6 @@
 """The data folder: one owner, whole transactions, and what happens to a file that is not ours."""
 
+import contextlib
 import json
 import os
 import subprocess
@@ -8,7 +9,7 @@ import sys
 import duckdb
 import pytest
 
-from connectors.store import FILE_NAME, LOCK_NAME, Store
+from connectors.store import CATALOG, FILE_NAME, LOCK_NAME, Store
 from engine.errors import StoreError
 from engine.relations import VIEWS
 from engine.rows import SCHEMA_VERSION, TABLES
@@ -214,3 +215,24 @@ def test_fault_another_hash_of_duckdb_renews_the_keys(tmp_path):
         right, key = store.cursor.execute(sql).fetchone()
         assert right
         assert key != 99
+
+
+def test_law_a_checkpoint_takes_nothing_from_readers(tmp_path):
+    with contextlib.closing(Store(tmp_path)) as store:
+        store.begin()
+        store.remember("x", "1")
+        store.commit()
+        reader = store.cursor.cursor()
+        reader.execute(f"USE {CATALOG}")
+        reader.execute("BEGIN")
+        sql = "SELECT value FROM settings WHERE name = 'x'"
+        assert reader.execute(sql).fetchall() == [("1",)]
+        store.begin()
+        store.remember("x", "2")
+        store.commit()
+        store.checkpoint()
+        assert reader.execute(sql).fetchall() == [("1",)]
+        reader.execute("COMMIT")
+        assert store.checkpoint()
+        assert reader.execute(sql).fetchall() == [("2",)]
+        assert store.setting("x") == "2"
