@@ -194,7 +194,7 @@ class Bank:
         surprise *= step.known
         length = length_discount(scalars, tuning)
         # Below, p is above .05, which is never told, and no alert either.
-        hot = np.flatnonzero(surprise[0] > 1.0 + np.minimum(length, 0.0))
+        hot = (surprise[0] > 1.0 + np.minimum(length, 0.0)).nonzero()[0]
         if hot.size:
             usual = usual_today(bucket, hot)
             excused = step.sizes[:, hot] <= tuning.excuse * usual
@@ -317,7 +317,7 @@ def _learn_model(bucket: Bucket, step: Step) -> None:
     learn_scales(bucket, step.sizes)
     roll_slots(bucket, step.sizes)
     day, week = learn_weights(bucket, step.parts, x)
-    changed = np.flatnonzero(day | week)
+    changed = (day | week).nonzero()[0]
     if changed.size:
         accept_day(bucket, np.flatnonzero(day))
         accept_week(bucket, np.flatnonzero(week))

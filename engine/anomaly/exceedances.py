@@ -21,24 +21,38 @@ Codes = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]
 
 _YOUNG = 30.0  # buckets; before, nothing is surprising
+_FULL = float(MEMORY * BLOCK)  # buckets, from which on the memory is one of blocks
+_OVERLAPS = np.array([0, 0, 0, 1, 1, 1, 1, 1, 0])  # features of windows
 _TINY = np.float32(1e-30)
 
 
 def surprises_of(bucket: Bucket, looks: Looks, known: Flags) -> Numbers:
     """Give the surprise of each feature, shape (9, m); 0 is nothing, where no value is, any."""
     features, least = looks.features, bucket.tables.least[:, bucket.columns]
-    history = bucket.scalars.history
+    young = bucket.scalars.history < _YOUNG
+    history = _independent(bucket.scalars.history)
     base = np.log10((history + 1.0) / (np.minimum(history, MEMORY) + 0.5))
-    base = np.where(history < _YOUNG, 0.0, np.maximum(base, 0.0))
-    surprise: Numbers = np.minimum(features, least) / np.maximum(least, _TINY) * base
+    base = np.where(young, 0.0, np.maximum(base, 0.0))
+    surprise: Numbers = np.minimum(features, least) / np.maximum(least, _TINY) * base[_OVERLAPS]
     feature, place = _where(features > least)
-    judged = known[place] & (history[place] >= _YOUNG)
+    judged = known[place] & ~young[place]
     if judged.any():
         which, where = feature[judged], place[judged]
         memory = bucket.tables.exceedances[numbers_of(bucket.columns)[where], which]
         value = _exact(features[which, where], looks.z, which, where)
-        surprise[which, where] = _beyond(value, memory, history[where], bucket.tuning)
+        surprise[which, where] = _beyond(
+            value, memory, history[_OVERLAPS[which], where], bucket.tuning
+        )
     return surprise
+
+
+def _independent(history: Numbers) -> Numbers:
+    """Give what a history counts, of features of one bucket and of several: shape (2, m)."""
+    counted = np.empty((2, history.size))
+    counted[0] = history
+    # Windows overlap, so their features come in runs, of which a block keeps only one.
+    counted[1] = history / np.where(history < _FULL, 1.0, 2.0)
+    return counted
 
 
 def _exact(value: Singles, z: Numbers, which: Codes, where: Codes) -> Numbers:
@@ -52,7 +66,7 @@ def _exact(value: Singles, z: Numbers, which: Codes, where: Codes) -> Numbers:
 
 def _where(flags: Flags) -> tuple[Codes, Codes]:
     """Give rows and columns of what is set; several times faster than `nonzero` of a matrix."""
-    flat = np.flatnonzero(flags)
+    flat = flags.reshape(-1).nonzero()[0]
     row = flat // max(flags.shape[1], 1)
     return row, flat - row * flags.shape[1]
 
@@ -80,7 +94,7 @@ def learn_exceedances(bucket: Bucket, features: Singles) -> None:
     its end. Else a slow drift would fill the memory with itself and never be surprising.
     """
     tables, history = bucket.tables, bucket.scalars.history
-    early = history < MEMORY * BLOCK
+    early = history < _FULL
     ends = bucket.scalars.in_block + 1.0 >= BLOCK
     most = np.maximum(tables.block_features[:, bucket.columns], features)
     tables.block_features[:, bucket.columns] = most * ~ends

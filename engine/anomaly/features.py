@@ -86,7 +86,8 @@ def features_of(
         features[1] *= side >= 0.0
         features[2] *= side <= 0.0
         features[6] = np.where(side == 0.0, features[6], np.maximum(spread, 0.0))
-    raw = np.stack([residuals[1], np.abs(residuals[0])])
+    raw = residuals[::-1].copy()
+    np.abs(raw[1], out=raw[1])
     raw32 = np.minimum(np.maximum(raw, -LARGEST), LARGEST).astype(np.float32)
     means = _raw_sums(bucket, raw32) / np.minimum(buckets, 12.0)
     descriptors = np.empty((10, x.size))

@@ -44,7 +44,8 @@ def outlook_of(
     level = scalars.levels[1]
     typical = level + season
     band = tuning.band * scale
-    told = np.stack([typical, typical - band, typical + band, level])
+    told = np.empty((4, level.size))
+    told[0], told[1], told[2], told[3] = typical, typical - band, typical + band, level
     told = undone(told, kind)
     if scalars.buckets.size and scalars.buckets.min() == 0.0:
         told = np.where(scalars.buckets > 0.0, told, np.nan)

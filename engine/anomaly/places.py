@@ -66,6 +66,8 @@ def place_of(start_s: float | Numbers, scalars: Scalars, slots: int | None) -> P
 
 def spread(value: npt.ArrayLike, scalars: Scalars) -> npt.NDArray[Any]:
     """Give a value per series, also where they share it."""
+    if np.ndim(value) == 0:  # full is faster than a broadcast view
+        return np.full(scalars.buckets.shape, value)
     return np.broadcast_to(value, scalars.buckets.shape)
 
 

@@ -16,8 +16,14 @@ __all__ = ["COUNTS", "FOUND", "PLAIN", "TRIAL_BUCKETS", "found_wrong", "rooted",
 Numbers = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]
 
-PLAIN, FOUND, COUNTS = 0.0, 0.5, 1.0
-"""What `Scalars.counts` says: values as they are, roots while all are whole, roots."""
+PLAIN = 0.0
+"""What `Scalars.counts` says of values that are modelled as they are."""
+
+FOUND = 0.5
+"""Of values that are modelled by their roots because the first are whole."""
+
+COUNTS = 1.0
+"""Of values that are known to be counts."""
 
 TRIAL_BUCKETS = 30.0
 

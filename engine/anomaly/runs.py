@@ -19,7 +19,7 @@ _LEAST_RUN, _MOST = 6.0, 9.0
 
 def limit_runs(surprise: Numbers, scalars: Scalars, run: Numbers) -> None:
     """Cap the surprise of unchanged values by their frequency, in place; 0 for short runs."""
-    long = np.flatnonzero(run >= _LEAST_RUN)
+    long = (run >= _LEAST_RUN).nonzero()[0]
     limited = surprise[long]
     surprise[...] = 0.0
     if long.size:
@@ -36,7 +36,7 @@ def learn_runs(scalars: Scalars, x: Numbers, looks: Looks) -> None:
     """Count a run when it ends; `scalars.buckets` counts the bucket already."""
     ended = (looks.run == 0.0) & (scalars.buckets > 1.0)
     decay = np.full(x.size, _DECAY)
-    long = np.flatnonzero(ended & (scalars.run > 0.0))
+    long = (ended & (scalars.run > 0.0)).nonzero()[0]
     if long.size:
         decay[long] = np.power(_DECAY, scalars.run[long] + 1.0)
     same = scalars.runs_same * decay + scalars.run

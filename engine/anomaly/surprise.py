@@ -39,10 +39,12 @@ def joined(surprises: Numbers, tuning: Tuning) -> tuple[Numbers, Numbers]:
 def _power_means(surprises: Numbers, tuning: Tuning) -> Numbers:
     squares = surprises * surprises
     fifth = squares * squares * surprises
-    sums = np.zeros((3, surprises.shape[1]))
-    for row, features in ((1, SINGLE), (2, MULTI)):
-        for feature in features:
-            sums[row] += tuning.weights[feature] / 9.0 * fifth[feature]
+    fifth *= np.array(tuning.weights)[:, None] / 9.0
+    sums = np.empty((3, surprises.shape[1]))
+    for row, (first, *others) in ((1, SINGLE), (2, MULTI)):
+        sums[row] = fifth[first]
+        for feature in others:
+            sums[row] += fifth[feature]
     np.add(sums[1], sums[2], out=sums[0])
     means: Numbers = np.power(sums, 0.2)
     return means

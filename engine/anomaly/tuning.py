@@ -78,7 +78,7 @@ class Tuning:
     week_gain: float = 0.3
     level_buckets: float = 400.0
     fast_buckets: float = 3.0
-    scale_buckets: float = 1000.0
+    scale_buckets: float = 500.0
     error_buckets: float = 500.0
     long_buckets: float = 2000.0
     slot_share: float = 0.85
@@ -88,7 +88,7 @@ class Tuning:
     accept_span: float = 0.3
     clip: float = 8.0
     kept_memory: float = 0.2
-    excuse: float = 2.0
+    excuse: float = 1.7
     tail_rank: int = 12
     tail_index: float = 0.3
     rank_slack: float = 0.2
@@ -96,7 +96,7 @@ class Tuning:
     memory_max: float = 20000.0
     surprise_max: float = 12.0
     weights: tuple[float, ...] = (1.0, 1.0, 1.0, 2.0, 2.0, 2.0, 2.0, 1.0, 0.7)
-    as_large: float = 0.9
+    as_large: float = 0.8
     novel_ageing: float = 0.9995
     novel_discount: float = 0.5
     patience: float = 1.4

@@ -141,12 +141,13 @@ class Twin:
         return [single(v) for v in features], [single(max(v, 0)) for v in both]
 
     def surprises(self, features):
-        n, told = self.history, []
-        for value, past in zip(features, self.largest, strict=True):
+        told = []
+        for f, (value, past) in enumerate(zip(features, self.largest, strict=True)):
+            n = self.history / 2 if 3 <= f < 8 and self.history >= 768 else self.history
             top = sorted(past, reverse=True)[:32]
             rank = sum(v >= value for v in top)
             empirical = math.log10((n + 1) / (rank + 0.5))
-            if n < 30 or value == 0:
+            if self.history < 30 or value == 0:
                 told.append(0.0)
             elif len(top) < 32:
                 told.append(empirical if rank < min(32, n) else 0.0)
@@ -169,11 +170,11 @@ class Twin:
         joint = self.power_mean(surprise)
         if joint > 1 + min(length, 0):
             for i, usual in enumerate(self.usual(j)):
-                if abs(r[i]) <= 2 * usual:
+                if abs(r[i]) <= 1.7 * usual:
                     for f in ((0,), (1, 2))[i]:
                         surprise[f] = 0.0
             counts = [
-                sum(v >= single(single(0.9) * value) for v in past)
+                sum(v >= single(single(0.8) * value) for v in past)
                 for value, past in zip(descriptors, self.novel, strict=True)
                 if value > 0
             ]
@@ -211,7 +212,7 @@ class Twin:
         x = rest + self.w * m + self.w2 * q
         days, since = (start - self.began) / 86400, (start - self.reset) / 86400
         for i in (0, 1):
-            self.g[i] += gain(1000, k) * (abs(r[i]) - self.g[i])
+            self.g[i] += gain(500, k) * (abs(r[i]) - self.g[i])
         if j != self.open_slot:
             if self.open_slot is not None:
                 self.close_slot(since)
