@@ -179,7 +179,7 @@ class Monitor:
         self._watch.open(self.watermark_us)
 
     def save(self) -> int:
-        """Write results and states of anomaly jobs, as the last act of a transaction; gives bytes."""
+        """Write results and states of anomaly jobs at the end of a transaction; gives bytes."""
         return self._jobs.save()
 
     def take_alerts(self) -> pa.Table:
