@@ -109,12 +109,14 @@ def test_law_a_run_from_the_middle_gives_the_results_that_were_there(ran, folder
 def test_a_run_from_before_the_first_snapshot_begins_anew_there(folder, capsys):
     line = acted(capsys, "run", "rate", folder / "c.yaml", "--from", START_MS + 3_700_000)
     assert line.endswith(" buckets written from 2026-01-05T01:00:00Z on")
+    began = START_MS + 3_600_000
+    said = "epoch_ms(min(timestamp)), epoch_ms(max(timestamp)), sum(event_count)"
+    closed = "FROM anomaly_buckets WHERE NOT is_interim"
     first, last, events_then = rows(
-        folder / "data",
-        "SELECT epoch_ms(min(timestamp)), epoch_ms(max(timestamp)), sum(event_count)"
-        " FROM anomaly_buckets WHERE NOT is_interim",
+        folder / "data", f"SELECT {said} {closed} AND epoch_ms(timestamp) >= {began}"
     )[0]
-    assert first == START_MS + 3_600_000
+    assert first == began
+    assert one(folder / "data", f"SELECT epoch_ms(min(timestamp)) {closed}") == START_MS
     within = f"epoch_ms(event_time) >= {first} AND epoch_ms(event_time) < {last + 900_000}"
     assert events_then == one(folder / "data", f"SELECT count(*) FROM events WHERE {within}")
 

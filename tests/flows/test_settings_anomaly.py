@@ -23,7 +23,7 @@ anomaly_jobs:
     detectors: [{function: low_count}, {function: mean, field_name: score, partition_field_name: city, filter: []}]
     influencers: [city, features.age]
     filter: [{property: words, comparator: gt, value: 5}, {comparator: NotNull, property: city}]
-    latency: 1.5s
+    latency: 90s
     frequency: 60
     time_basis: label
     normalizer: elastic
@@ -56,7 +56,7 @@ def test_golden_jobs_are_read(tmp_path):
             bucket_span_s=900,
             influencers=("city", "features.age"),
             filter='[{"comparator":"gt","property":"words","value":5},{"comparator":"NotNull","property":"city"}]',
-            latency_us=1_500_000,
+            latency_us=90_000_000,
             frequency_s=60,
             time_basis="label",
             normalizer="elastic",
@@ -135,7 +135,7 @@ TYPES = (
 )
 NAMES = "must be text of 1 to 256 characters"
 PERSIST = 'must be a duration of at least 1h in whole seconds, such as "3h"'
-LATENCY = 'must be a duration from 0, such as "10s" or "5m"'
+LATENCY = 'must be a duration of whole seconds from 0, such as "10s" or "5m"'
 FILTER = "must be a list such as [{property: city, comparator: eq, value: Boston}]"
 
 
