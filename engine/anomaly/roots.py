@@ -3,7 +3,7 @@
 Series of metrics that hold nothing but whole numbers at first, none below 0, are taken the same
 way: means of counters and sums of ones are counts too, and nobody says so. A value that is not
 whole within the first 30, of which none is judged, starts the series anew as it is.
-Source: Anscombe 1948, with 3/8; on the Numenta benchmark finding them is worth 2 points.
+Source: Anscombe 1948, with 3/8. On the Numenta benchmark finding them gains nothing beyond noise.
 """
 
 import numpy as np
