@@ -31,9 +31,7 @@ Numbers = npt.NDArray[np.float64]
 LEAST_P = 2.2250738585072014e-308  # the smallest double that has all its digits
 LARGEST_P = 0.05  # the raw score of a larger one is 0
 _SMALL_P, _TINY_P = 1e-4, 1e-50
-_LN_LARGEST, _LN_SMALL, _LN_TINY, _LN_LEAST = map(
-    math.log, (LARGEST_P, _SMALL_P, _TINY_P, LEAST_P)
-)
+_LN_LARGEST, _LN_SMALL, _LN_TINY, _LN_LEAST = map(math.log, (LARGEST_P, _SMALL_P, _TINY_P, LEAST_P))
 
 
 def probability(ln_p: npt.ArrayLike) -> Numbers:
