@@ -13,7 +13,7 @@ import numpy.typing as npt
 from benchmarks.anomaly_columns import Series, ln_p_of, normalized
 from benchmarks.anomaly_series import KINDS
 from benchmarks.anomaly_spoiled import clean
-from engine.anomaly.raw_score import probability, raw_score, significance
+from engine.anomaly.scores.raw_score import probability, raw_score, significance
 
 __all__ = ["above", "main"]
 

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from engine.anomaly.bank import Bank
-from engine.anomaly.normalizer import STANDARD, History, Normalizer
-from engine.anomaly.raw_score import probability, raw_score
+from engine.anomaly.bank.bank import Bank
+from engine.anomaly.scores.normalizer import STANDARD, History, Normalizer
+from engine.anomaly.scores.raw_score import probability, raw_score
 
 __all__ = ["Advance", "Series", "ln_p_of", "new_bank", "normalized", "scores_of"]
 

@@ -17,9 +17,9 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmarks.anomaly_baselines import BASELINES, Baseline
-from engine.anomaly.bank import Bank
-from engine.anomaly.normalizer import STANDARD, History
-from engine.anomaly.raw_score import probability, raw_score
+from engine.anomaly.bank.bank import Bank
+from engine.anomaly.scores.normalizer import STANDARD, History
+from engine.anomaly.scores.raw_score import probability, raw_score
 
 __all__ = ["Level", "filled", "main", "timed"]
 

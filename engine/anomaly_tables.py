@@ -3,7 +3,7 @@
 `timestamp` is the start of a bucket, event time. `raw` scores are what a probability alone says,
 `score` is the normalised one, which may be moved later, `initial_score` never is. `scope` is the
 number under which the normaliser's history knows a row: a partition, an entity or a series.
-`ceiling` is the place in `engine.anomaly.normalizer.CEILINGS` of what bounds the score.
+`ceiling` is the place in `engine.anomaly.scores.normalizer.CEILINGS` of what bounds the score.
 """
 
 __all__ = ["ANOMALY_TABLES", "RESULT_TABLES"]

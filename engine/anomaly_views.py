@@ -5,7 +5,7 @@ Every view only reads the tables of `engine.anomaly_tables`, so that a filter re
 time.
 """
 
-from engine.anomaly.normalizer import CEILINGS
+from engine.anomaly.scores.normalizer import CEILINGS
 
 __all__ = ["ANOMALY_MACROS", "ANOMALY_VIEWS"]
 

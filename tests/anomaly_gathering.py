@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 from engine.anomaly.definition import jobs_of
-from engine.anomaly.gather import Gathering
+from engine.anomaly.gather.gather import Gathering
 from engine.config import AnomalyJobSettings, DetectorSettings, ModelSettings, Settings
 from engine.panes import quoted
 from engine.query.columns import StoredColumns

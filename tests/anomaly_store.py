@@ -7,8 +7,8 @@ from functools import cache
 import duckdb
 import numpy as np
 
-from engine.anomaly.result_rows import BucketInfluencers, BucketRows, Influencers, Records
-from engine.anomaly.results import Results
+from engine.anomaly.results.result_rows import BucketInfluencers, BucketRows, Influencers, Records
+from engine.anomaly.results.results import Results
 from engine.anomaly_tables import ANOMALY_TABLES
 from engine.anomaly_views import ANOMALY_MACROS, ANOMALY_VIEWS
 

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from engine.anomaly.alerts import ScoredBucket, ScoreRules
-from engine.anomaly.result_rows import BucketRows, Influencers, Records
+from engine.anomaly.alerts.alerts import ScoredBucket, ScoreRules
+from engine.anomaly.results.result_rows import BucketRows, Influencers, Records
 from engine.config import AnomalyJobSettings, AnomalyRuleSettings, DetectorSettings, Settings
 from engine.rules.alerting import Lines
 

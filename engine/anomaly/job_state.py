@@ -9,11 +9,11 @@ import numpy as np
 import numpy.typing as npt
 
 from engine.anomaly.definition import Detector, Job
-from engine.anomaly.entities import Entities
-from engine.anomaly.frequent import Excluding, Frequent
-from engine.anomaly.levels import BUCKET, RECORD, Levels, bucket_level, influencer_level
-from engine.anomaly.model_kinds import model_of, new_model
-from engine.anomaly.shares import Shares
+from engine.anomaly.influence.entities import Entities
+from engine.anomaly.influence.shares import Shares
+from engine.anomaly.models.frequent import Excluding, Frequent
+from engine.anomaly.models.model_kinds import model_of, new_model
+from engine.anomaly.scores.levels import BUCKET, RECORD, Levels, bucket_level, influencer_level
 from engine.anomaly.values import Model
 
 __all__ = ["STATE_VERSION", "Counters", "JobState"]

@@ -14,17 +14,17 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from engine.anomaly.alerts import ScoreRules
+from engine.anomaly.alerts.alerts import ScoreRules
+from engine.anomaly.alerts.score_looks import ScoredBucket
 from engine.anomaly.definition import Job, jobs_of
-from engine.anomaly.gather import Gathering
-from engine.anomaly.job_store import JobStore
-from engine.anomaly.moves import Change
-from engine.anomaly.results import RecordKeys, Results
-from engine.anomaly.roster import Annotation, annotate
+from engine.anomaly.gather.gather import Gathering
+from engine.anomaly.gather.sources import TypeRows
+from engine.anomaly.results.moves import Change
+from engine.anomaly.results.results import RecordKeys, Results
 from engine.anomaly.runner import Closed, Runner
-from engine.anomaly.score_looks import ScoredBucket
 from engine.anomaly.skipping import Skips
-from engine.anomaly.sources import TypeRows
+from engine.anomaly.store.job_store import JobStore
+from engine.anomaly.store.roster import Annotation, annotate
 from engine.anomaly.stretches import stretches
 from engine.batch import Batch
 from engine.config import ModelSettings, Settings

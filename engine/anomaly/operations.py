@@ -11,14 +11,14 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 
-from engine.anomaly import snapshots
 from engine.anomaly.definition import Job, jobs_of
-from engine.anomaly.gather import Gathering
+from engine.anomaly.gather.gather import Gathering
 from engine.anomaly.job_state import JobState
-from engine.anomaly.job_store import JobStore
-from engine.anomaly.result_rows import stamps
-from engine.anomaly.results import Results
-from engine.anomaly.roster import Annotation, annotate, drop_stats
+from engine.anomaly.results.result_rows import stamps
+from engine.anomaly.results.results import Results
+from engine.anomaly.store import snapshots
+from engine.anomaly.store.job_store import JobStore
+from engine.anomaly.store.roster import Annotation, annotate, drop_stats
 from engine.asking import first
 from engine.config import ModelSettings, Settings
 from engine.errors import QueryError
@@ -56,7 +56,7 @@ def reset(cursor: duckdb.DuckDBPyConnection, job_id: str, from_s: int | None = N
 def revert(
     cursor: duckdb.DuckDBPyConnection, job_id: str, snapshot_id: str, *, delete_results: bool
 ) -> int:
-    """Put a snapshot in the place of the state; see `engine.anomaly.snapshots.revert`."""
+    """Put a snapshot in the place of the state; see `engine.anomaly.store.snapshots.revert`."""
     return snapshots.revert(cursor, job_id, snapshot_id, delete_results=delete_results)
 
 

@@ -12,11 +12,11 @@ import numpy as np
 import numpy.typing as npt
 
 from engine.anomaly.definition import Job
-from engine.anomaly.gather import Gathering
+from engine.anomaly.gather.gather import Gathering
+from engine.anomaly.gather.measured import Measured
 from engine.anomaly.job_state import JobState
-from engine.anomaly.measured import Measured
-from engine.anomaly.result_rows import BucketRows
-from engine.anomaly.scorer import Scorer
+from engine.anomaly.results.result_rows import BucketRows
+from engine.anomaly.scoring.scorer import Scorer
 from engine.anomaly.skipping import Skips
 from engine.rules.reader import Read
 

@@ -1,7 +1,7 @@
 """What a detector measures in one bucket, and what a model of its series says of it.
 
 The values of a bucket come from `engine.anomaly.gather`, the models take them, and
-`engine.anomaly.verdict` makes probabilities, scores and rows of what they say. Series are numbered
+`engine.anomaly.scoring` makes probabilities, scores and rows of what they say. Series are numbered
 per detector: a registry knows their names (by, over, partition). Numbers are given when a bucket
 closes, new names in text order, so that they do not depend on how the stream was cut.
 """

@@ -10,7 +10,7 @@ import duckdb
 import pytest
 from anomaly_store import JOB, SPAN_S, START_S, asked, bucket, scratch, store
 
-from engine.anomaly.roster import (
+from engine.anomaly.store.roster import (
     Annotation,
     Declared,
     Stats,

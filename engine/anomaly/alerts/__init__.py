@@ -1,0 +1,3 @@
+"""Alert rules on the scores of jobs."""
+
+__all__: list[str] = []

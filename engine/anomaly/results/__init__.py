@@ -1,0 +1,3 @@
+"""Results of jobs as rows of the store, restated and scored anew."""
+
+__all__: list[str] = []
