@@ -18,6 +18,8 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from engine.numbering import numbered
+
 __all__ = ["Frame", "Framed", "Read", "Wanted", "by_value", "read_rows"]
 
 Ints = npt.NDArray[np.int64]
@@ -145,11 +147,11 @@ class Read:
         step_us = frame.step_s * _SECOND_US
         pane, arrival = moment[rows] // step_us, self._arrival_us[rows] // step_us
         late = np.maximum(arrival - pane, 0)
-        keys = [_coded(self.model_no[rows]), _coded(pane), _coded(late)]
+        keys = [self.model_no[rows], pane, late]
         if frame.group is not None:
             codes = self._columns[frame.group].combine_chunks().dictionary_encode().indices
-            keys.append(_coded(codes.to_numpy().astype(np.int64)[rows]))
-        number, first = _numbered(keys)
+            keys.append(codes.to_numpy().astype(np.int64)[rows])
+        number, first = numbered(keys)
         pane_s = pane * frame.step_s
         return Framed(rows, number, pane_s, pane_s + (late + 1) * frame.step_s, first)
 
@@ -172,30 +174,3 @@ def _filled(column: Any, value: Any) -> npt.NDArray[Any]:
     filled = pc.fill_null(column, value) if column.null_count else column
     found: npt.NDArray[Any] = filled.to_numpy()
     return found
-
-
-def _coded(values: Ints) -> tuple[Ints, int]:
-    """Give whole numbers as codes from 0 on, and how many there may be: not far above the rows."""
-    if not len(values):
-        return values, 1
-    low, high = int(values.min()), int(values.max())
-    if high - low <= 4 * len(values) + 1024:
-        return values - low, high - low + 1
-    distinct, codes = np.unique(values, return_inverse=True)
-    return codes, len(distinct)
-
-
-def _numbered(keys: list[tuple[Ints, int]]) -> tuple[Ints, Ints]:
-    """Give each row the number of its combination of codes, and a row of each number."""
-    code, size = keys[0]
-    for other, more in keys[1:]:
-        code, size = code * more + other, size * more
-        if size > 4 * len(code) + 1024:
-            distinct, code = np.unique(code, return_inverse=True)
-            size = len(distinct)
-    there = np.zeros(size, np.bool_)
-    there[code] = True
-    number = (np.cumsum(there) - 1)[code]
-    first = np.empty(int(there.sum()), np.int64)
-    first[number[::-1]] = np.arange(len(number))[::-1]
-    return number, first

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from engine.anomaly.gather.limbs import Limbs
-from engine.anomaly.gather.numbering import added, numbered
+from engine.numbering import added, numbered
 
 __all__ = ["Cells", "Table"]
 

@@ -11,8 +11,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from engine.anomaly.gather.numbering import numbered
 from engine.anomaly.gather.registry import Name
+from engine.numbering import numbered
 from engine.rules.reader import Read
 
 __all__ = ["Book", "Coded"]

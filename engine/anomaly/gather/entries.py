@@ -18,7 +18,7 @@ from engine.anomaly.gather.leaving import (
     middle,
     rank_of,
 )
-from engine.anomaly.gather.numbering import added, numbered
+from engine.numbering import added, numbered
 from engine.query.plan import Multiset, Plan
 
 __all__ = ["Entries", "as_bits"]

@@ -19,12 +19,12 @@ from engine.anomaly.gather.cells import Cells, Table
 from engine.anomaly.gather.coding import Coded
 from engine.anomaly.gather.fields import Fields
 from engine.anomaly.gather.measured import Measured, Part, values_of
-from engine.anomaly.gather.numbering import added, numbered
 from engine.anomaly.gather.pending import Pending, Rows
 from engine.anomaly.gather.recipe import recipe_of
 from engine.anomaly.gather.registry import Registries
 from engine.anomaly.values import Keys, Values
 from engine.config import ModelSettings
+from engine.numbering import added, numbered
 from engine.rules.reader import Read
 from engine.rules.rowset import RowColumns
 from engine.watermark import NEVER

@@ -11,7 +11,7 @@ from typing import Self
 import numpy as np
 import numpy.typing as npt
 
-from engine.anomaly.gather.numbering import added
+from engine.numbering import added
 
 __all__ = ["Ordered", "Taken", "distinct_left", "distinct_of", "middle", "rank_of"]
 

@@ -14,7 +14,7 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from engine.anomaly.gather.numbering import added
+from engine.numbering import added
 from engine.query.exact import exact_quotient
 
 __all__ = ["Limbs", "quotients"]
