@@ -17,7 +17,6 @@ from engine.anomaly.store.roster import (
     annotate,
     declare_calendars,
     declare_jobs,
-    definitions,
     drop_stats,
     write_stats,
 )
@@ -170,7 +169,8 @@ def test_golden_declarations_are_replaced(connection: duckdb.DuckDBPyConnection)
     assert asked(connection, columns) == [(JOB, "d", None)]
     declare_jobs(connection, [replace(DECLARED, definition="{}"), other], START_US)
     assert sorted(asked(connection, columns)) == [(JOB, None, START), ("other", None, None)]
-    assert definitions(connection) == {JOB: "{}", "other": '{"a":1}'}
+    told = asked(connection, "SELECT job_id, definition FROM anomaly_jobs_known")
+    assert dict(told) == {JOB: "{}", "other": '{"a":1}'}
     declare_jobs(connection, [], START_US)
     assert asked(connection, columns) == []
 

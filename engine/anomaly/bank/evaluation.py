@@ -89,13 +89,8 @@ class Evaluation:
         """Shape (m,): powers of ten, 0 while the limiter holds back."""
         return _row(self.alerts.alert, 0)
 
-    @property
-    def dominant(self) -> Codes:
-        """Shape (m,): the feature that counts most, by its place in `FEATURES`."""
-        return dominant_of(self.surprises, self.tuning)
-
     def dominant_at(self, places: Codes) -> Codes:
-        """Shape (k,): the same at some places only."""
+        """Shape (k,): the feature that counts most at some places, by its place in `FEATURES`."""
         return dominant_of(self.surprises[:, places], self.tuning)
 
 

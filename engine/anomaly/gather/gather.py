@@ -124,11 +124,6 @@ class Gathering:
         self.registries = Registries.of_json(told, self.registries.limit)
         self._numbers = [np.zeros(0, np.int64) for _ in self.job.detectors]
 
-    @property
-    def unmodelled(self) -> int:
-        """Number of distinct names beyond the limit (`Registries.names_beyond`)."""
-        return self.registries.names_beyond
-
     # ---- rows -------------------------------------------------------------------------------
 
     def begin(self, start_s: int) -> None:

@@ -120,7 +120,7 @@ def _stats(job: Job, state: JobState, gathering: Gathering) -> Stats:
     counters, nbytes = state.counters, state.nbytes
     beyond, limit = gathering.registries.names_beyond, job.settings.memory_limit_bytes
     status = "ok"
-    if beyond:
+    if beyond or any(each.refused for each in state.entities.values()):
         status = "hard_limit"
     elif limit is not None and nbytes > _SOFT * limit:
         status = "soft_limit"

@@ -19,7 +19,6 @@ __all__ = [
     "annotate",
     "declare_calendars",
     "declare_jobs",
-    "definitions",
     "drop_stats",
     "write_stats",
 ]
@@ -95,12 +94,6 @@ class Annotation:
     end_s: int
     event: str
     annotation: str
-
-
-def definitions(cursor: duckdb.DuckDBPyConnection) -> dict[str, str]:
-    """Give the definition of every job that was ever declared, by its id."""
-    rows = cursor.execute("SELECT job_id, definition FROM anomaly_jobs_known").fetchall()
-    return dict(rows)
 
 
 def declare_jobs(

@@ -57,8 +57,6 @@ def keep(
     settings: AnomalyJobSettings,
     at_s: int,
     description: str,
-    *,
-    force: bool = False,
 ) -> str | None:
     """Copy the state that was saved last as a snapshot, if one is due; drop those that are over.
 
@@ -70,8 +68,6 @@ def keep(
         `snapshot_s`, `snapshot_retention_s`, `daily_snapshot_after_s`.
     at_s : int
         Event time: the end of the last bucket in the state.
-    force : bool
-        Somebody wants one: it is due, whenever the last one was.
 
     Returns
     -------
@@ -81,7 +77,7 @@ def keep(
     job_id = settings.job_id
     found = listed(cursor, job_id)
     # After a revert there may be later ones, too: they say nothing of what is due now.
-    due = force or not any(at_s - settings.snapshot_s < each.at_s <= at_s for each in found)
+    due = not any(at_s - settings.snapshot_s < each.at_s <= at_s for each in found)
     name = _id_of(job_id, at_s)
     if not due or not number(
         cursor, "SELECT count(*) FROM anomaly_states WHERE job_id = ?", [job_id]

@@ -127,7 +127,7 @@ def test_golden_the_feature_that_rules(change, names):
     ]
     least = min(found[416:], key=lambda each: each.ln_p[0])
     assert least.ln_p[0] < LN_05
-    assert FEATURES[least.dominant[0]] in names
+    assert FEATURES[least.dominant_at(np.array([0]))[0]] in names
 
 
 def test_law_the_lesser_probability_is_close_to_the_joint():

@@ -224,7 +224,7 @@ def test_law_numbers_go_by_text_and_end_at_the_limit():
     assert have == named[:2]
     assert len(found.values[0][0].series) == len(have)
     assert len(whole.each[0]) == 5
-    assert feeder.gathering.unmodelled == max(len(named) - 2, 0)
+    assert feeder.gathering.registries.names_beyond == max(len(named) - 2, 0)
 
 
 def test_law_registries_go_on_where_they_were_stored():

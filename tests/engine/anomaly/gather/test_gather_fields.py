@@ -171,7 +171,7 @@ def test_contract_ELi_23_entities_beyond_the_limit_are_counted_not_modelled():
     feeder.take([one_row(i, i * US, city=city) for i, city in enumerate(cities)])
     measured = feeder.gathering.close(0)
     assert by_name(measured.values[0][0]) == {("a", None, None): 1.0, ("b", None, None): 1.0}
-    assert feeder.gathering.unmodelled == 2
+    assert feeder.gathering.registries.names_beyond == 2
     assert feeder.gathering.registries.rows_beyond == 4
     assert measured.event_count == 6
 
@@ -205,7 +205,7 @@ def test_law_an_open_vocabulary_is_forgotten_with_its_buckets():
     assert set(last.contributions(0, "distinct_count", "user").entity) == {
         f"u{n}" for n in range(36_000, 40_000)
     }
-    assert abs(feeder.gathering.unmodelled - 39_995) < 4000
+    assert abs(feeder.gathering.registries.names_beyond - 39_995) < 4000
 
 
 def test_law_a_book_forgets_what_is_not_in_use_once_it_is_full():

@@ -1,5 +1,7 @@
 """Snapshots are kept by event time alone, and put back as they were (ELi-19)."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from anomaly_store import JOB, SPAN_S, START_S, asked, bucket, scratch
@@ -20,6 +22,7 @@ SETTINGS = AnomalyJobSettings(
     snapshot_retention_s=10 * DAY,
     daily_snapshot_after_s=DAY,
 )
+ALWAYS = replace(SETTINGS, snapshot_s=0)
 
 
 @pytest.fixture
@@ -80,17 +83,17 @@ def test_golden_the_id_follows_from_job_and_time(connection):
 
 
 def test_golden_nothing_is_kept_without_a_state(connection):
-    assert keep(connection, SETTINGS, MIDNIGHT_S, "none", force=True) is None
+    assert keep(connection, ALWAYS, MIDNIGHT_S, "none") is None
 
 
-def test_golden_a_snapshot_that_somebody_wants_is_due(connection):
+def test_golden_a_snapshot_of_the_same_time_replaces_the_one_before(connection):
     lived(connection, MIDNIGHT_S, MIDNIGHT_S)
     save(connection, JOB, state(MIDNIGHT_S + HOUR))
     assert keep(connection, SETTINGS, MIDNIGHT_S + HOUR, "before the change") is None
-    name = keep(connection, SETTINGS, MIDNIGHT_S + HOUR, "before the change", force=True)
+    name = keep(connection, ALWAYS, MIDNIGHT_S + HOUR, "before the change")
     assert [each.snapshot_id for each in listed(connection, JOB)][1] == name
     retain(connection, JOB, name, retained=True)
-    again = keep(connection, SETTINGS, MIDNIGHT_S + HOUR, "once more", force=True)
+    again = keep(connection, ALWAYS, MIDNIGHT_S + HOUR, "once more")
     assert again == name
     (_, last) = listed(connection, JOB)
     assert (last.description, last.retain) == ("once more", True)
