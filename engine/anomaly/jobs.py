@@ -6,7 +6,7 @@ transaction, as do the states of the jobs. Open buckets are not stored: `open` f
 stored events, for a job that is new as for one that goes on.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from math import gcd
 
 import duckdb
@@ -30,7 +30,7 @@ from engine.batch import Batch
 from engine.config import ModelSettings, Settings
 from engine.retention import drop_old_anomaly_results
 from engine.rules.alerting import Lines
-from engine.rules.reader import read_rows
+from engine.rules.reader import Read, read_rows
 from engine.rules.roster import MODEL_NO
 from engine.rules.rowset import RowColumns, Rowset
 from engine.watermark import NEVER
@@ -38,6 +38,7 @@ from engine.watermark import NEVER
 __all__ = ["Jobs"]
 
 Codes = npt.NDArray[np.int64]
+Taker = Callable[[Read, Codes], object]
 
 _SECOND_US = 1_000_000
 _DELAYED = "delayed_data"
@@ -74,6 +75,7 @@ class Jobs:
         self._types = TypeRows(cursor)
         self._jobs = jobs_of(settings)
         self._gatherings = [self._gathering(job, columns) for job in self._jobs]
+        self._wanted = {g.job.job_id: g.wanted for g in self._gatherings}
         self._runners: list[Runner] = []
         self._numbers: dict[str, int] = {}
         self._rowset: Rowset | None = None
@@ -106,8 +108,7 @@ class Jobs:
     def steps_s(self) -> list[int]:
         """Seconds that divide every instant at which a bucket closes or is looked at."""
         return [
-            gcd(job.span_s, job.frequency_s, max(job.latency_us // _SECOND_US, 0))
-            for job in self._jobs
+            gcd(job.span_s, job.frequency_s, job.latency_us // _SECOND_US) for job in self._jobs
         ]
 
     def watch(self, model_id: str, number: int) -> None:
@@ -138,7 +139,7 @@ class Jobs:
         job = runner.job
         for low_us, high_us in stretches(self._cursor, job, runner.state.next_s):
             rows = self._stored(job, low_us, high_us)
-            self._take(runner, rows)
+            self._read([(job, runner.take)], rows)
             if high_us is not None:
                 self._close([runner], min(high_us, watermark_us))
         if known and not runner.behind(watermark_us):
@@ -171,30 +172,27 @@ class Jobs:
             for runner in self._runners
             if runner.job.type is None and self._numbers[runner.job.model_id or ""] in present
         ]
-        self._read(chosen, rows)
+        self._read([(runner.job, runner.take) for runner in chosen], rows)
 
     def note(self, batch: Batch, lines: Lines) -> None:
         """Take in events of other types, which are stored already."""
         types = {runner.job.type for runner in self._runners if runner.job.type is not None}
         for kind in sorted(types):
             rows = self._types.of_block(kind, batch, lines)
-            self._read([r for r in self._runners if r.job.type == kind], rows)
+            self._read([(r.job, r.take) for r in self._runners if r.job.type == kind], rows)
 
-    def _take(self, runner: Runner, rows: pa.Table) -> None:
-        self._read([runner], rows)
-
-    def _read(self, runners: list[Runner], rows: pa.Table) -> None:
-        """Read what jobs need of some rows, and let them take it in."""
-        if not runners or not len(rows):
+    def _read(self, takers: Sequence[tuple[Job, Taker]], rows: pa.Table) -> None:
+        """Read what jobs need of some rows, and hand it to who takes it in for them."""
+        if not takers or not len(rows):
             return
         self._cursor.register("w_rows", rows)
         wanted: dict[str, Mapping[str, object]] = {}
-        for runner in runners:
-            wanted.update(runner.gathering.wanted)
+        for job, _ in takers:
+            wanted.update(self._wanted[job.job_id])
         read = read_rows(self._cursor, rows, wanted)
         self._cursor.unregister("w_rows")
-        for runner in runners:
-            runner.take(read, self._places(runner.job, rows, read.model_no))
+        for job, take in takers:
+            take(read, self._places(job, rows, read.model_no))
 
     def _places(self, job: Job, rows: pa.Table, model_no: Codes) -> Codes:
         """Give the rows of a job."""
@@ -280,12 +278,12 @@ class Jobs:
     def _measured_anew(self, runner: Runner, keys: RecordKeys) -> npt.NDArray[np.float64]:
         """Give what the records of closed buckets amount to, by all rows that are stored now."""
         job, actual = runner.job, np.full(len(keys), np.nan)
+        gathering = self._gathering(job, self._columns)
+        gathering.load(runner.gathering.to_json())
         for start_s in np.unique(keys.start_s).tolist():
-            gathering = self._gathering(job, self._columns)
-            gathering.load(runner.gathering.to_json())
             low_us = start_s * _SECOND_US
             rows = self._stored(job, low_us, low_us + job.span_s * _SECOND_US)
-            self._read([Runner(job, gathering, runner.state, Skips((), ()), float)], rows)
+            self._read([(job, gathering.take)], rows)
             measured = gathering.close(start_s)
             for place in np.flatnonzero(keys.start_s == start_s).tolist():
                 detector = job.detectors[int(keys.detector_index[place])]

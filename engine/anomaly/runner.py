@@ -118,7 +118,9 @@ class Runner:
         """
         if every_look and self._first_s is not None:
             frequency_us = self.job.frequency_s * _SECOND_US
-            first_us = self._looked_us or self._last_look(self._first_s * _SECOND_US)
+            first_us = self._looked_us
+            if first_us is None:
+                first_us = self._last_look(self._first_s * _SECOND_US)
             for look_us in range(first_us + frequency_us, watermark_us, frequency_us):
                 yield from self._close(look_us)
                 yield from self._look(look_us)
@@ -177,7 +179,7 @@ class Runner:
         counters.records += events
         for part in measured.parts:
             if part.detector.settings.filter is None:
-                counters.missing_fields += events - int(part.totals.whole[0].sum())
+                counters.missing_fields += events - part.rows
         if not events:
             counters.empty_buckets += 1
             counters.latest_empty_s = start_s

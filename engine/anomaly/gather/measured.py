@@ -84,6 +84,8 @@ class Part:
         By the same fields, and without any under ``""``. Only where there are entries.
     texts : mapping of str to list of str
         Entities of each field by their codes.
+    rows : int
+        Rows of all series, those without a number too.
     """
 
     detector: Detector
@@ -94,6 +96,7 @@ class Part:
     fields: Mapping[str, Cells]
     entries: Mapping[str, Entries]
     texts: Mapping[str, list[str]]
+    rows: int
 
     def own(self, field: str) -> npt.NDArray[np.object_]:
         """Give the entity of each series where the field is by, over or partition."""

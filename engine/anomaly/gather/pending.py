@@ -160,6 +160,7 @@ class Pending:
         keys : Keys
         """
         totals = self._totals(start_s, before)
+        rows = int(totals.whole[0].sum())
         number = numbers[totals.keys[0]]
         order = np.argsort(number, kind="stable")
         totals = totals.taken(order[number[order] >= 0])
@@ -179,6 +180,7 @@ class Pending:
             fields,
             self._entries_of(start_s, before, place, len(totals)),
             {field: book.told for field, book in self._entities.items()},
+            rows,
         )
 
     def _totals(self, start_s: int, before: int | None) -> Cells:

@@ -10,7 +10,7 @@ from typing import Any
 import duckdb
 
 from engine.anomaly.queries.bucket_parameters import OverallParameters
-from engine.anomaly.queries.result_pages import require_jobs
+from engine.anomaly.queries.result_pages import matching, require_jobs
 from engine.asking import number
 from engine.errors import QueryError
 
@@ -68,7 +68,7 @@ def overall_buckets(
         raise QueryError(msg)
     if not longest_s:
         return {"count": 0, "overall_buckets": []}
-    where, bound = _matching(parameters)
+    where, bound = matching(parameters, "score", "start", "is_interim")
     rows = cursor.execute(
         _OVERALL.format(where=where),
         {"span": span_s, "top": parameters.top_n, "jobs": jobs, "most": _MOST, **bound},
@@ -78,20 +78,6 @@ def overall_buckets(
         "count": len(found),
         "overall_buckets": [row | {"jobs": _greatest(row["jobs"])} for row in found],
     }
-
-
-def _matching(parameters: OverallParameters) -> tuple[str, dict[str, object]]:
-    parts = ["score >= $score"]
-    bound: dict[str, object] = {"score": parameters.score}
-    if parameters.start_us is not None:
-        parts.append("start >= make_timestamp($start)")
-        bound["start"] = parameters.start_us
-    if parameters.end_us is not None:
-        parts.append("start < make_timestamp($end)")
-        bound["end"] = parameters.end_us
-    if parameters.exclude_interim:
-        parts.append("NOT is_interim")
-    return " AND ".join(parts), bound
 
 
 def _greatest(jobs: list[dict[str, Any]]) -> list[dict[str, Any]]:

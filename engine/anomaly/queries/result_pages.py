@@ -5,12 +5,12 @@ from typing import Any
 
 import duckdb
 
-from engine.anomaly.queries.bucket_parameters import ResultParameters
+from engine.anomaly.queries.bucket_parameters import OverallParameters, ResultParameters
 from engine.anomaly.queries.result_relations import Relation
 from engine.asking import first, number
 from engine.errors import QueryError
 
-__all__ = ["NotFoundError", "page", "require_jobs", "rows_of"]
+__all__ = ["NotFoundError", "matching", "page", "require_jobs", "rows_of"]
 
 
 class NotFoundError(QueryError):
@@ -33,7 +33,8 @@ def page(
     NotFoundError
         There is no such job.
     """
-    where, bound = _matching(relation, job_id, parameters)
+    where, bound = matching(parameters, f"r.{relation.score}", "r.timestamp", "r.is_interim")
+    where, bound = f"r.job_id = $job AND {where}", {"job": job_id, **bound}
     count = number(cursor, f"SELECT count(*) FROM {relation.name} AS r WHERE {where}", bound)
     if not count:
         require_jobs(cursor, [job_id])
@@ -66,20 +67,27 @@ def rows_of(
     ]
 
 
-def _matching(
-    relation: Relation, job_id: str, parameters: ResultParameters
+def matching(
+    parameters: ResultParameters | OverallParameters, score: str, start: str, interim: str
 ) -> tuple[str, dict[str, object]]:
-    """Give the condition as SQL, and what is bound in it: start <= timestamp < end (ELi-24)."""
-    parts = ["r.job_id = $job", f"r.{relation.score} >= $score"]
-    bound: dict[str, object] = {"job": job_id, "score": parameters.score}
+    """Give the condition as SQL, and what is bound in it: start <= timestamp < end (ELi-24).
+
+    Parameters
+    ----------
+    parameters : ResultParameters or OverallParameters
+    score, start, interim : str
+        SQL of the score, of the start of a row, and of whether it is interim.
+    """
+    parts = [f"{score} >= $score"]
+    bound: dict[str, object] = {"score": parameters.score}
     if parameters.start_us is not None:
-        parts.append("r.timestamp >= make_timestamp($start)")
+        parts.append(f"{start} >= make_timestamp($start)")
         bound["start"] = parameters.start_us
     if parameters.end_us is not None:
-        parts.append("r.timestamp < make_timestamp($end)")
+        parts.append(f"{start} < make_timestamp($end)")
         bound["end"] = parameters.end_us
     if parameters.exclude_interim:
-        parts.append("NOT r.is_interim")
+        parts.append(f"NOT {interim}")
     return " AND ".join(parts), bound
 
 

@@ -6,6 +6,7 @@ equal to the last digit; a job that runs over stored events says what it said li
 
 import itertools
 import random
+from datetime import UTC
 
 import decoding
 import pytest
@@ -28,6 +29,7 @@ from engine.config import (
     CalendarSettings,
     CustomRule,
     DetectorSettings,
+    Limits,
     RuleCondition,
     RuleScope,
     TimeSettings,
@@ -133,6 +135,40 @@ def test_contract_ELi_13_late_rows_restate_counts_and_are_told_of(decoder):
     assert stats["out_of_order_timestamp_count"] == 1
     (note,) = relation(told, "anomaly_annotations", "event = 'delayed_data'")
     assert note["timestamp"] == after["timestamp"]
+
+
+def test_contract_ELi_13_late_rows_restate_the_actual_value_of_records_and_no_score(decoder):
+    events = visits(9, 200)
+    settings = settings_with(job(DetectorSettings("max", "price"), DetectorSettings("count")))
+    plain = detected(decoder, lines_of(events), settings)
+    record = relation(plain, "anomaly_records", "function = 'max'")[0]
+    at_ms = int(record["timestamp"].replace(tzinfo=UTC).timestamp()) * 1_000 + 7
+    late = [
+        dict(events[0], id=f"late{n}", timestamp=at_ms, features={"city": "Rome", "price": price})
+        for n, price in enumerate((record["actual"] + 5.0, 0.0))
+    ]
+    # In a block of their own and together with what closes the bucket.
+    for cuts_ in (None, iter([len(events), 1, 1])):
+        told = detected(decoder, lines_of([*events, *late]), settings, cuts_)
+        (after,) = [
+            row
+            for row in relation(told, "anomaly_records", "function = 'max'")
+            if row["timestamp"] == record["timestamp"]
+        ]
+        assert after == record | {"actual": record["actual"] + 5.0}
+
+
+def test_contract_ELi_22_missing_fields_are_told_from_series_without_room(decoder):
+    events = visits(12, 30)
+    bare = [dict(e, id=f"b{n}", features={"city": "Oslo"}) for n, e in enumerate(events[::10])]
+    told = job(DetectorSettings("mean", "price", partition_field_name="city"))
+    settings = settings_with(told, limits=Limits(anomaly_series=1))
+    end = dict(events[-1], id="end", timestamp=events[-1]["timestamp"] + 600_000)
+    lines = sorted([*events, *bare], key=lambda event: event["timestamp"])
+    (stats,) = relation(detected(decoder, lines_of([*lines, end]), settings), "anomaly_job_stats")
+    assert stats["missing_field_count"] == len(bare)
+    assert stats["unmodelled_entity_count"] == 2
+    assert stats["memory_status"] == "hard_limit"
 
 
 def test_contract_ELi_13_latency_waits_for_late_rows(decoder):
