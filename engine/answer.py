@@ -5,9 +5,9 @@ import numpy as np
 import pyarrow as pa
 
 from engine.arrays import Array, Flags, Ints, Text, flags, validity, whole
-from engine.schema import CONTAINERS, TOP, Schema
+from engine.schema import CONTAINERS, TOP, Kind, Schema
 
-__all__ = ["Answer"]
+__all__ = ["Answer", "ask", "column"]
 
 _VIEW = "lines_to_decode"
 
@@ -16,8 +16,8 @@ class Answer:
     """The columns that `from_json` gave for some lines."""
 
     def __init__(self, cursor: duckdb.DuckDBPyConnection, lines: Array, schema: Schema) -> None:
-        table = _ask(cursor, lines, schema)
-        taken = (whole(column) for column in table.columns)
+        table = ask(cursor, lines, schema.structure(), _columns(schema))
+        taken = (whole(found) for found in table.columns)
         names = [*TOP[:-1], *schema.optional]
         self.length = table.num_rows
         self.top = {name: Text.of(next(taken)) for name in names}
@@ -30,27 +30,44 @@ class Answer:
                 self.doubles[field] = next(taken)
             else:
                 self.texts[field] = Text.of(next(taken))
+        self.given = {field: validity(array) for field, array in self.doubles.items()}
         self.missing = Text.of(pa.nulls(self.length, pa.string()))
 
-    def marks(self) -> tuple[Ints, Flags]:
-        """Return the marks of a clean line with this answer, and where containers are objects."""
+    def marks(self) -> Ints:
+        """Return the quotation marks that a clean line with this answer has."""
         found = np.zeros(self.length, np.int64)
         for text in self.top.values():
             found += text.valid
         for text in (*self.top.values(), *self.texts.values()):
             found += text.string
-        members = {name: np.zeros(self.length, np.int64) for name in (*CONTAINERS, "")}
-        for (container, _), array in self.doubles.items():
-            members[container] += validity(array)
-        for (container, _), text in self.texts.items():
-            members[container] += text.valid
+        for given in self.given.values():
+            found += given
+        for text in self.texts.values():
+            found += text.valid
         found += validity(self.score)
-        found += members[""]
-        objects = np.ones(self.length, np.bool_)
         for name in CONTAINERS:
-            found += members[name] + self.inside[name]
-            objects &= ~self.inside[name] | (members[name] > 0)
-        return 2 * found, objects
+            found += self.inside[name]
+        return 2 * found
+
+    def objects(self) -> Flags:
+        """Return where each container is an object, as far as its members tell, or null."""
+        members = {name: np.zeros(self.length, np.bool_) for name in (*CONTAINERS, "")}
+        for (container, _), given in self.given.items():
+            members[container] |= given
+        for (container, _), text in self.texts.items():
+            members[container] |= text.valid
+        found = np.ones(self.length, np.bool_)
+        for name in CONTAINERS:
+            found &= ~self.inside[name] | members[name]
+        return found
+
+    def numbers(self) -> list[Array]:
+        """Return the columns of type DOUBLE."""
+        return [*self.doubles.values(), self.score]
+
+    def groups(self) -> Ints:
+        """Return one number for all lines: their nulls are looked for at once."""
+        return np.zeros(self.length, np.int64)
 
     def booleans(self) -> Ints:
         """Count the booleans among the values of type JSON."""
@@ -69,31 +86,50 @@ class Answer:
         if name == "score":
             found |= validity(self.score)
         for container in (*CONTAINERS, ""):
-            if (container, name) in self.doubles:
-                found |= validity(self.doubles[container, name])
+            if (container, name) in self.given:
+                found |= self.given[container, name]
             if (container, name) in self.texts:
                 found |= self.texts[container, name].valid
         return found
 
 
-def _ask(cursor: duckdb.DuckDBPyConnection, lines: Array, schema: Schema) -> pa.Table:
-    columns = [f"e.{_name(name)}::VARCHAR" for name in (*TOP[:-1], *schema.optional)]
-    columns += [f"e.{name} IS NOT NULL" for name in CONTAINERS]
-    columns += ["e.score"]
-    for (container, name), kind in schema.names.items():
-        path = f"e.{container}.{_name(name)}" if container else f"e.{_name(name)}"
-        columns.append(path if kind == "number" else f"{path}::VARCHAR")
+def ask(
+    cursor: duckdb.DuckDBPyConnection, lines: Array, structure: str, columns: list[str]
+) -> pa.Table:
+    """Return what `from_json` gives for some lines.
+
+    Parameters
+    ----------
+    cursor : duckdb.DuckDBPyConnection
+        Of an in-memory database.
+    lines : pyarrow.StringViewArray, shape (n,)
+    structure : str
+        JSON, as `from_json` wants it.
+    columns : list of str
+        SQL over the struct ``e``; names in it are quoted (`column`).
+    """
     chosen = ", ".join(f"{column} AS c{place}" for place, column in enumerate(columns))
-    structure = schema.structure().replace("'", "''")
+    quoted = structure.replace("'", "''")
     cursor.register(_VIEW, pa.table({"line": lines}))
     try:
-        # Names are quoted above, the structure is JSON in a quoted literal.
-        inner = f"SELECT try(from_json(line, '{structure}')) AS e FROM {_VIEW}"
+        # Names are quoted by the caller, the structure is JSON in a quoted literal.
+        inner = f"SELECT try(from_json(line, '{quoted}')) AS e FROM {_VIEW}"
         found: pa.Table = cursor.sql(f"SELECT {chosen} FROM ({inner})").to_arrow_table()
         return found
     finally:
         cursor.unregister(_VIEW)
 
 
-def _name(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
+def column(kind: Kind, *path: str) -> str:
+    """Return SQL for a field of the struct ``e``: a double, or the JSON text of what it was."""
+    found = "e." + ".".join('"' + name.replace('"', '""') + '"' for name in path)
+    return found if kind == "number" else f"{found}::VARCHAR"
+
+
+def _columns(schema: Schema) -> list[str]:
+    columns = [column("text", name) for name in (*TOP[:-1], *schema.optional)]
+    columns += [f"e.{name} IS NOT NULL" for name in CONTAINERS]
+    columns += ["e.score"]
+    for (container, name), kind in schema.names.items():
+        columns.append(column(kind, *((container, name) if container else (name,))))
+    return columns

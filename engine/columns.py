@@ -1,24 +1,8 @@
 """Lines read by column: the clean ones among them, and a flag for each that needs another look.
 
-DuckDB's `from_json` is fast and forgiving: it takes the first of two equal keys, skips keys that
-the structure lacks, reads the string "1.5" and `true` as doubles, gives null for what it cannot
-convert, and allows ``NaN``, ``Infinity``, 1e400 and trailing commas. So its answer is believed only
-for a line that is provably clean, and `engine.strict` reads all others.
-
-The proof counts quotation marks. In a line without backslash each string has exactly two of them,
-so a valid line has ``2 * (keys + string values)``, counted over all levels. From the answer we know
-F, the fields that came back non-null (the containers among them), each of which has one key of its
-own, and S, those of type JSON whose text begins with a quotation mark. Always keys >= F and string
-values >= S, and each way to be unclean adds and never subtracts: an unknown or repeated key, a null
-value, a value that gave null by failing to convert, is a key beyond F; a string given for a double,
-or anywhere inside an array or an object, is a string value beyond S. Hence
-``marks == 2 * (F + S)`` proves that the line has no key and no string but those we were given. What
-is left needs no marks and is looked for on its own: commas before a closing brace, numbers that are
-not finite, booleans for doubles (see below), arrays and objects where a scalar is due (their text
-begins with a bracket), and a container that is no object (it comes back without a member).
-
-Nulls are common (``"label": null``), so lines with marks to spare are tried again: `engine.nulls`
-adds the keys whose value is a literal null, each proven to stand nowhere else in its line.
+Here are predictions and labels; `engine.other_columns` reads the other types. What DuckDB's
+`from_json` answers is believed only for a line that is provably clean (`engine.proof`), and
+`engine.strict` reads all others.
 """
 
 from dataclasses import dataclass
@@ -29,35 +13,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from engine.answer import Answer
-from engine.arrays import Array, Flags, Ints, Text, doubles, flags, validity
-from engine.fields import classes, identifiers, number_texts, numbers, timestamps
-from engine.lines import Lines, booleans, quotes_before, suspects, views
-from engine.nulls import null_keys
-from engine.schema import OPTIONAL, Schema, qualified
+from engine.arrays import Array, Flags, Ints, doubles, flags, validity
+from engine.fields import classes, identifiers, number_texts, numbers, scalars, timestamps
+from engine.lines import Lines, views
+from engine.proof import Marks, proven
+from engine.schema import OPTIONAL, OTHERS, Schema, qualified
 
-__all__ = ["Clean", "Marks", "read"]
+__all__ = ["Clean", "read"]
 
-
-@dataclass(frozen=True, slots=True)
-class Marks:
-    """What the bytes of a block tell of each of its lines, found once.
-
-    Attributes
-    ----------
-    quotes : int64, shape (n,)
-        Quotation marks in the line.
-    suspect : bool, shape (n,)
-        The line has a backslash, or a comma before a closing brace.
-    """
-
-    quotes: Ints
-    suspect: Flags
-
-    @classmethod
-    def of(cls, lines: Lines) -> "Marks":
-        """Scan the block's bytes."""
-        places = np.append(lines.starts, len(lines.data))
-        return cls(np.diff(quotes_before(lines, places)), suspects(lines))
+_OTHERS = [f'"{kind}"' for kind in OTHERS]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,12 +32,15 @@ class Clean:
     ----------
     fine : bool, shape (n,)
         Which of the rows asked for were clean, correct predictions or labels.
+    other : bool, shape (n,)
+        Which of them are of a type that `engine.other_columns` reads.
     predictions, votes : pyarrow.Table
         As in `engine.batch.Batch`, without `position`, `key` and `positive_score`; the wide columns
         follow behind, those without any value left out.
     """
 
     fine: Flags
+    other: Flags
     predictions: pa.Table
     votes: pa.Table
 
@@ -103,7 +70,7 @@ def read(
         The latest timestamp allowed.
     """
     answer = Answer(cursor, views(lines, rows), schema)
-    fine = _proven(answer, lines, marks, rows) & _sound(answer, schema)
+    fine = proven(answer, lines, marks, rows) & answer.objects() & _sound(answer, schema)
     event_us, timed = timestamps(answer.top["timestamp"], latest_us)
     model_id, named = identifiers(answer.top["model_id"])
     event_id, known = identifiers(answer.top["id"])
@@ -125,7 +92,16 @@ def read(
     raw = views(lines, rows[right]).cast(pa.string())
     place = predictions.schema.get_field_index("bucket_id") + 1
     predictions = predictions.add_column(place, "raw", raw)
-    return Clean(voted | right, predictions, votes)
+    fine = voted | right
+    return Clean(fine, _others(kind, ~fine), predictions, votes)
+
+
+def _others(kind: Array, left: Flags) -> Flags:
+    """Return which of the lines `left` are of another type."""
+    found, todo = np.zeros(len(left), np.bool_), np.flatnonzero(left)
+    if len(todo):
+        found[todo] = flags(pc.is_in(kind.take(pa.array(todo)), pa.array(_OTHERS)))
+    return found
 
 
 def _predictions(
@@ -192,28 +168,6 @@ def _votes(
     return pa.concat_tables(tables), fine
 
 
-def _proven(answer: Answer, lines: Lines, marks: Marks, rows: Ints) -> Flags:
-    """Return which lines are clean by the proof at the top of this room."""
-    expected, objects = answer.marks()
-    spare = marks.quotes[rows] - expected
-    fine = ~marks.suspect[rows] & objects
-    if (fine & (spare > 0)).any():
-        nulls = null_keys(lines, rows, answer.present)
-        spare -= 2 * nulls.count
-        fine &= nulls.certain | (nulls.count == 0)
-    fine &= spare == 0
-    # A boolean where a double is due needs no marks, and gives exactly 0 or 1.
-    bits = np.zeros(answer.length, np.bool_)
-    for array in (*answer.doubles.values(), answer.score):
-        values = doubles(array)
-        bits |= (values == 0.0) | (values == 1.0)
-    doubtful = np.flatnonzero(fine & bits)
-    if len(doubtful):
-        found = booleans(lines, rows[doubtful])
-        fine[doubtful] = found == answer.booleans()[doubtful]
-    return fine
-
-
 def _sound(answer: Answer, schema: Schema) -> Flags:
     """Return where all numbers are finite, all scalars scalars, and the score is from 0 to 1."""
     fine = np.ones(answer.length, np.bool_)
@@ -226,15 +180,10 @@ def _sound(answer: Answer, schema: Schema) -> Flags:
     fine &= ((score >= 0.0) & (score <= 1.0)) | ~validity(answer.score)
     for field, text in answer.texts.items():
         if schema.names[field] == "mixed":
-            fine &= _scalars(text)
+            fine &= scalars(text)
         else:
             fine &= text.string | text.boolean | ~text.valid
     # Also where the line's type does not know the field: NaN is no JSON, wherever it stands.
     for name in ("prediction", "label", *OPTIONAL):
-        fine &= _scalars(answer.top.get(name, answer.missing))
+        fine &= scalars(answer.top.get(name, answer.missing))
     return fine
-
-
-def _scalars(text: Text) -> Flags:
-    """Return where a value is a string, a boolean, a finite number or null."""
-    return (text.string | text.boolean | text.number | ~text.valid) & numbers(text)[1]

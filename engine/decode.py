@@ -1,12 +1,13 @@
 """A block of lines as columns: predictions, votes, other events and rejects, in line order.
 
-Clean lines are read by column (`engine.columns`), all others one by one (`engine.strict`), with
-the same result: what a decoder has learned changes its speed, and whether a numeric property of a
-line is found in a wide column or in `sparse`, nothing else. Each line that is not blank becomes
-exactly one prediction, or one other event, or one reject, or at least one vote.
+Clean lines are read by column (`engine.columns`, `engine.other_columns`), all others one by one
+(`engine.strict`), with the same result: what a decoder has learned changes its speed, and whether
+a numeric property of a line is found in a wide column or in `sparse`, nothing else. Each line that
+is not blank becomes exactly one prediction, or one other event, or one reject, or at least one
+vote.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from operator import itemgetter
 
@@ -15,14 +16,17 @@ import numpy as np
 import orjson
 import pyarrow as pa
 
-from engine.arrays import Array, Ints
+from engine.arrays import Array, Flags, Ints
 from engine.batch import Batch, Block
-from engine.columns import Clean, Marks, read
+from engine.columns import Clean, read
 from engine.lines import Lines, split
 from engine.mapping import Mapped
+from engine.other_columns import read_others
 from engine.positive import Positive
-from engine.schema import CONTAINERS, Schema, kind_of, qualified
+from engine.proof import Marks
+from engine.schema import CONTAINERS, OTHERS, OtherSchema, Schema, kind_of, qualified
 from engine.strict import Event, Reader
+from engine.type_signs import signs
 from engine.values import Fault, cut
 
 __all__ = ["Decoder", "canonical"]
@@ -33,6 +37,7 @@ _KEYS = "ids_to_hash"
 _ORDINAL = itemgetter(0)
 # Below this many lines one query costs more than reading them one by one.
 _LEAST_LINES = 64
+_SHORTER = 4  # lines of the other types are: a query for them pays from so many times as many on
 _LARGEST_BLOCK = 2**31 - 1  # Arrow counts in 32 bits
 _PREFIXES = tuple(f"{container}." for container in CONTAINERS)
 
@@ -105,6 +110,21 @@ class _Rows:
         self.rejects.append((row, _unicode(reason), told, cut(line)))
 
 
+@dataclass(slots=True)
+class _Work:
+    """A block that is being decoded, and what its lines have given so far."""
+
+    block: Block
+    lines: Lines
+    rows: _Rows = field(default_factory=_Rows)
+    parts: list[Clean] = field(default_factory=list)
+    others: list[pa.Table] = field(default_factory=list)
+
+
+# Reads some lines by column; gives which of them are done, and which the other room has to read.
+_Reading = Callable[[Ints], tuple[Flags, Flags]]
+
+
 class Decoder:
     """Decodes blocks; what it has learned from earlier ones makes later ones faster.
 
@@ -147,18 +167,18 @@ class Decoder:
         self._least_lines = least_lines
         self._reader = Reader(max_future_us=max_future_us)
         self._learned = Schema()
+        self._learned_others = OtherSchema()
 
     def decode(self, block: Block) -> Batch:
         """Return the columns of a block; a pure function of the block and the settings."""
-        lines = split(block.data, at_start=block.start == 0)
-        rows = _Rows()
-        todo = self._readable(lines, rows)
-        parts: list[Clean] = []
-        if block.source in self._mapped or len(block.data) > _LARGEST_BLOCK:
-            self._one_by_one(lines, todo, block, rows)
+        work = _Work(block, split(block.data, at_start=block.start == 0))
+        todo = self._readable(work.lines, work.rows)
+        by_column = block.source not in self._mapped and len(block.data) <= _LARGEST_BLOCK
+        if by_column and len(todo) >= self._least_lines:
+            self._read(work, todo)
         else:
-            self._read(lines, todo, block, rows, parts)
-        return self._batch(block, lines, rows, parts)
+            self._one_by_one(work, todo)
+        return self._batch(work)
 
     def _readable(self, lines: Lines, rows: _Rows) -> Ints:
         """Return the lines that are neither blank nor too long nor other than UTF-8."""
@@ -175,32 +195,59 @@ class Decoder:
             rows.reject(row, f"line must be valid UTF-8, got {_first_fault(line)}", None, line)
         return todo[~bad]
 
-    def _read(
-        self, lines: Lines, todo: Ints, block: Block, rows: _Rows, parts: list[Clean]
-    ) -> None:
-        """Read by column what is clean; learn from the first of the others and try again."""
-        if len(todo) < self._least_lines:
-            self._one_by_one(lines, todo, block, rows)
-            return
+    def _read(self, work: _Work, todo: Ints) -> None:
+        """Read all lines, each first by the room that its looks call for, if need be by both."""
+        marks = Marks.of(work.lines)
         ahead = self._max_future_us
-        latest_us = None if ahead is None else block.received_us + ahead
-        marks, sample, learned = Marks.of(lines), _LEAST_LINES, True
+        latest_us = None if ahead is None else work.block.received_us + ahead
+
+        def predictions(rows: Ints) -> tuple[Flags, Flags]:
+            part = read(
+                self._cursor, work.lines, marks, rows, schema=self._learned, latest_us=latest_us
+            )
+            work.parts.append(part)
+            return part.fine, part.other
+
+        def others(rows: Ints) -> tuple[Flags, Flags]:
+            schema, received = self._learned_others, work.block.received_us
+            part = read_others(
+                self._cursor, work.lines, marks, rows,
+                schema=schema, received_us=received, latest_us=latest_us,
+            )  # fmt: skip
+            work.others.append(part.others)
+            return part.fine, part.strange
+
+        signed = signs(work.lines, todo)
+        least = _SHORTER * self._least_lines
+        strange = self._rounds(work, todo[signed], others, least)
+        rest = todo[~signed]
+        rest = np.sort(np.concatenate([rest, strange])) if len(strange) else rest
+        more = self._rounds(work, rest, predictions, self._least_lines)
+        left = self._rounds(work, more, others, least)
+        self._one_by_one(work, left)
+
+    def _rounds(self, work: _Work, todo: Ints, reading: _Reading, least: int) -> Ints:
+        """Read by column what is clean; learn from the first of the others and try again.
+
+        Gives the lines that another room should read, ascending.
+        """
+        sample, learned, elsewhere = _LEAST_LINES, True, [todo[:0]]
         while len(todo):
-            if learned and len(todo) >= self._least_lines:
-                part = read(
-                    self._cursor, lines, marks, todo, schema=self._learned, latest_us=latest_us
-                )
-                parts.append(part)
-                todo = todo[~part.fine]
-            learned = self._one_by_one(lines, todo[:sample], block, rows)
+            if learned and len(todo) >= least:
+                fine, other = reading(todo)
+                elsewhere.append(todo[other])
+                todo = todo[~(fine | other)]
+            learned = self._one_by_one(work, todo[:sample])
             todo = todo[sample:]
             sample *= 2
+        return np.sort(np.concatenate(elsewhere))
 
-    def _one_by_one(self, lines: Lines, todo: Ints, block: Block, rows: _Rows) -> bool:
+    def _one_by_one(self, work: _Work, todo: Ints) -> bool:
         """Read lines exactly, one by one; return whether their names taught anything."""
-        mapped, learned = self._mapped.get(block.source), False
+        block, rows, learned = work.block, work.rows, False
+        mapped = self._mapped.get(block.source)
         for row in todo.tolist():
-            line = lines.line(row)
+            line = work.lines.line(row)
             try:
                 raw = line.decode()
                 value = self._reader.object_of(raw)
@@ -211,7 +258,10 @@ class Decoder:
             except Fault as fault:
                 rows.reject(row, fault.reason, fault.field, line)
                 continue
-            learned |= self._learn(event)
+            if event.type in OTHERS:
+                learned |= self._learned_others.learn(event.type, value)
+            else:
+                learned |= self._learn(event)
             self._add(row, event, raw, rows)
         return learned
 
@@ -254,13 +304,15 @@ class Decoder:
                 learned |= schema.learn(container, name, kind)
         return learned
 
-    def _batch(self, block: Block, lines: Lines, rows: _Rows, parts: list[Clean]) -> Batch:
-        found = [part.predictions for part in parts if part.predictions.num_rows]
+    def _batch(self, work: _Work) -> Batch:
+        block, lines, rows = work.block, work.lines, work.rows
+        found = [part.predictions for part in work.parts if part.predictions.num_rows]
         found = [_with_positive(table, self._positive.column(table)) for table in found]
         exact = _table(rows.predictions, _PREDICTIONS)
         predictions = _joined([*found, exact], _PREDICTIONS, ["ordinal"])
-        votes = [*(part.votes for part in parts), _table(rows.votes, _VOTES)]
+        votes = [*(part.votes for part in work.parts), _table(rows.votes, _VOTES)]
         cast = _joined(votes, _VOTES, ["ordinal", "property"])
+        others = _joined([*work.others, _table(rows.others, _OTHERS)], _OTHERS, ["ordinal"])
         keys = self._keys(predictions, cast)
         count = predictions.num_rows
         properties = tuple(predictions.column_names[len(_PREDICTIONS) :])
@@ -270,9 +322,9 @@ class Decoder:
             lines=len(lines),
             predictions=_placed(predictions, block, lines, keys.slice(0, count)),
             properties=properties,
-            sparse=rows.sparse(),
+            sparse=_joined([rows.sparse()], _SPARSE, ["ordinal"]),
             votes=_placed(cast, block, lines, keys.slice(count)),
-            others=_placed(_table(rows.others, _OTHERS), block, lines),
+            others=_placed(others, block, lines),
             rejects=_placed(_table(sorted(rows.rejects, key=_ORDINAL), _REJECTS), block, lines),
         )
 
@@ -305,9 +357,13 @@ def _joined(tables: list[pa.Table], schema: pa.Schema, order: list[str]) -> pa.T
     joined = filled[0] if len(filled) == 1 else pa.concat_tables(filled, promote_options="default")
     names = [name for name in joined.column_names if name not in schema.names]
     joined = joined.select([*schema.names, *names])
-    if len(filled) == 1 and order == ["ordinal"]:
+    if len(filled) == 1 and order == ["ordinal"] and _ascending(joined):
         return joined
     return joined.sort_by([(name, "ascending") for name in order])
+
+
+def _ascending(table: pa.Table) -> bool:
+    return bool((np.diff(np.asarray(table["ordinal"])) >= 0).all())
 
 
 def _placed(table: pa.Table, block: Block, lines: Lines, keys: Array | None = None) -> pa.Table:

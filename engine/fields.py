@@ -11,7 +11,20 @@ from engine.arrays import Array, Doubles, Flags, Ints, Text, flags
 from engine.instants import isos_us, millis_us
 from engine.values import MAX_NAME, number_text
 
-__all__ = ["classes", "identifiers", "number_texts", "numbers", "timestamps"]
+__all__ = [
+    "classes",
+    "identifiers",
+    "number_texts",
+    "numbers",
+    "readings",
+    "scalars",
+    "steps",
+    "strings",
+    "timestamps",
+]
+
+_SPECIAL = ['"nan"', '"inf"', '"-inf"']
+_DIGITS = 18  # of a whole number that 63 bits hold, whatever they are
 
 
 def timestamps(column: Text, latest_us: int | None) -> tuple[Ints, Flags]:
@@ -43,7 +56,7 @@ def _milliseconds(column: Text, rows: Ints) -> tuple[Ints, Flags]:
 
 def identifiers(column: Text) -> tuple[Array, Flags]:
     """Return ids as strings, and where they are ids or null; longer texts are not counted here."""
-    fine = (column.string & (column.sizes > 2) & (column.sizes <= MAX_NAME + 2)) | ~column.valid
+    fine = strings(column)
     rows = np.flatnonzero(column.number)
     if len(rows):
         chosen = column.texts.take(pa.array(rows))
@@ -54,7 +67,7 @@ def identifiers(column: Text) -> tuple[Array, Flags]:
 
 def classes(column: Text) -> tuple[Array, Array, Flags]:
     """Return class texts, numbers, and where the value is a class or null."""
-    fine = (column.string & (column.sizes > 2) & (column.sizes <= MAX_NAME + 2)) | ~column.valid
+    fine = strings(column)
     fine |= column.boolean
     texts, rows = column.bare(), np.flatnonzero(column.number)
     if not len(rows):
@@ -97,3 +110,27 @@ def numbers(column: Text) -> tuple[Array, Flags]:
         values[rows] = column.doubles(rows)
         fine = np.isfinite(values)
     return pa.array(values, mask=~column.number), fine
+
+
+def scalars(column: Text) -> Flags:
+    """Return where a value is a string, a boolean, a finite number or null."""
+    return (column.string | column.boolean | column.number | ~column.valid) & numbers(column)[1]
+
+
+def strings(column: Text) -> Flags:
+    """Return where a value is a string or null; longer texts are not counted here."""
+    return (column.string & (column.sizes > 2) & (column.sizes <= MAX_NAME + 2)) | ~column.valid
+
+
+def steps(column: Text) -> Flags:
+    """Return where a value is a whole number from 0, or null; larger ones are not counted here."""
+    digits: Array = pc.ascii_is_decimal(column.texts)
+    return (flags(digits.fill_null(fill_value=False)) & (column.sizes <= _DIGITS)) | ~column.valid
+
+
+def readings(column: Text) -> Flags:
+    """Return where a value is a finite number, or one of the three texts for others, or null."""
+    fine = (column.number & numbers(column)[1]) | ~column.valid
+    if column.string.any():
+        fine |= flags(pc.is_in(column.texts, pa.array(_SPECIAL)))
+    return fine

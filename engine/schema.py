@@ -1,9 +1,24 @@
 """The names a decoder has learned, as a structure for DuckDB's `from_json`."""
 
 import json
+from collections.abc import Iterator, Mapping
 from typing import Literal
 
-__all__ = ["CONTAINERS", "MAX_NAMES", "OPTIONAL", "TOP", "Kind", "Schema", "kind_of", "qualified"]
+from engine.values import MAX_NAME
+
+__all__ = [
+    "AMOUNTS",
+    "CONTAINERS",
+    "MAX_NAMES",
+    "OPTIONAL",
+    "OTHERS",
+    "TOP",
+    "Kind",
+    "OtherSchema",
+    "Schema",
+    "kind_of",
+    "qualified",
+]
 
 Kind = Literal["number", "text", "mixed"]
 
@@ -11,6 +26,18 @@ MAX_NAMES = 256
 CONTAINERS = ("features", "predictions", "labels")
 TOP = ("type", "model_id", "id", "timestamp", "prediction", "label", "score")
 OPTIONAL = ("job_id", "batch_id", "bucket_id", "by")
+# The fields of the other types that have rules: those that are amounts, and the rest.
+AMOUNTS = {
+    "run": ("queue_time", "pre_time", "job_time", "post_time", "run_time", "stage_time"),
+    "ingest": ("file_size", "transfer_time", "ingest_time"),
+}
+_FIELDS = {
+    "metric": ("model_id", "job_id", "name", "value", "step", "timestamp", "experiment_id"),
+    "run": ("model_id", "job_id", "id", "job_type", "version", "error_category"),
+    "ingest": ("model_id", "job_id", "id", "strike"),
+    "model": ("model_id", "job_id"),
+}
+OTHERS = tuple(_FIELDS)
 # Columns of the predictions table: a property of such a name stays in `sparse`.
 RESERVED = (
     *("ordinal", "position", "key", "model_id", "event_id", "event_us", "prediction", "raw"),
@@ -87,6 +114,71 @@ class Schema:
             top[container] = inside or "JSON"
         top |= {name: _type(kind) for (c, name), kind in self.names.items() if not c}
         return json.dumps(top, ensure_ascii=False)
+
+
+class OtherSchema:
+    """What the lines of the other types have had so far: their fields, and further names.
+
+    A type whose events have not been met has no fields here: streams of metrics alone need few.
+    Of further fields, at most `MAX_NAMES`, only scalars are taken in.
+
+    >>> schema = OtherSchema()
+    >>> schema.learn("model", {"type": "model", "status": "deployed", "owner": "ana"})
+    True
+    >>> sorted(schema.names)
+    ['job_id', 'model_id', 'owner', 'status', 'timestamp', 'type']
+    """
+
+    def __init__(self) -> None:
+        self.names: dict[str, Kind] = {"type": "text"}
+        self._types: set[str] = set()
+        self._fixed = {"type"}
+        self._known = {name: kind for each in OTHERS for name, kind in _known(each)}
+        self._taken = {_folded(name) for name in ("type", *self._known)}
+
+    def learn(self, kind: str, event: Mapping[str, object]) -> bool:
+        """Take in the names of an event; return whether the structure has changed."""
+        learned = kind not in self._types
+        if learned:
+            self._types.add(kind)
+            known = dict(_known(kind))
+            self._fixed |= known.keys()
+            self.names |= known
+        for name, value in event.items():
+            if name not in self._fixed and not isinstance(value, dict | list):
+                learned |= self._learn_further(name, kind_of(value))
+        return learned
+
+    def _learn_further(self, name: str, kind: Kind) -> bool:
+        known = self.names.get(name)
+        if known is not None:
+            if known in (kind, "mixed"):
+                return False
+            self.names[name] = "mixed"
+            return True
+        if name in self._known:  # of another type
+            self._fixed.add(name)
+            self.names[name] = self._known[name]
+            return True
+        folded = _folded(name)
+        plain = 0 < len(name) <= MAX_NAME and not any(c < " " or c in '"\\' for c in name)
+        if len(self.names) >= MAX_NAMES or not plain or folded in self._taken:
+            return False
+        self._taken.add(folded)
+        self.names[name] = kind
+        return True
+
+    def structure(self) -> str:
+        """Return the structure as JSON text, for `from_json`."""
+        return json.dumps({n: _type(k) for n, k in self.names.items()}, ensure_ascii=False)
+
+
+def _known(kind: str) -> Iterator[tuple[str, Kind]]:
+    """Give the fields of a type that have rules; what may be of several types is ``mixed``."""
+    for name in (*_FIELDS[kind], "timestamp", *(() if kind == "metric" else ("status",))):
+        yield name, "mixed"
+    for name in AMOUNTS.get(kind, ()):
+        yield name, "number"
 
 
 def _type(kind: Kind) -> str:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from engine.instants import iso_us, milliseconds_us
-from engine.schema import CONTAINERS, OPTIONAL, TOP
+from engine.schema import AMOUNTS, CONTAINERS, OPTIONAL, TOP
 from engine.values import (
     MAX_NAME,
     Fault,
@@ -40,10 +40,6 @@ _INSTANT = "epoch milliseconds or ISO 8601 between the years 1 and 9999"
 # Only what matches can be a number beyond a double; all else Python reads faster by itself.
 _LARGE = re.compile(r"[0-9][eE]|[0-9]{300}")
 _SPECIAL = ("nan", "inf", "-inf")
-_SECONDS = {
-    "run": ("queue_time", "pre_time", "job_time", "post_time", "run_time", "stage_time"),
-    "ingest": ("file_size", "transfer_time", "ingest_time"),
-}
 
 
 @dataclass(slots=True)
@@ -223,7 +219,7 @@ class Reader:
         text_of(event.get("status"), "status")
         found.event_us = self._instant(event, future)
         found.job_id = _optional(event, "job_id", identifier)
-        for name in _SECONDS.get(kind, ()):
+        for name in AMOUNTS.get(kind, ()):
             _optional(event, name, _amount)
         return found
 

@@ -203,7 +203,18 @@ TIMES = st.sampled_from(
 
 
 KINDS = st.sampled_from(
-    ['"prediction"', '"label"', '"reference"', '"model"', '"metric"', '"run"', "null", '"x"', "1"]
+    [
+        '"prediction"',
+        '"label"',
+        '"reference"',
+        '"model"',
+        '"metric"',
+        '"run"',
+        '"ingest"',
+        "null",
+        '"x"',
+        "1",
+    ]
 )
 
 
