@@ -36,13 +36,15 @@ RULE_TABLES: dict[str, str] = {
         type VARCHAR NOT NULL, destination VARCHAR NOT NULL, enabled BOOLEAN NOT NULL""",
     # ---- what rules saw and gave ------------------------------------------------------------
     # Only rows whose value, samples or state differ from the one before of that rule and group;
-    # since: the first of the unbroken run of violations.
+    # since: the first of the unbroken run of violations; step: that of a rule on a step metric, for
+    # which it takes the place of window_end, as several steps may have one time.
     "evaluations_log": """
         rule_id VARCHAR NOT NULL, rule_version INTEGER NOT NULL, group_value VARCHAR,
         window_start TIMESTAMP NOT NULL, window_end TIMESTAMP NOT NULL, value DOUBLE,
-        sample_count BIGINT NOT NULL, state VARCHAR NOT NULL, since TIMESTAMP""",
+        sample_count BIGINT NOT NULL, state VARCHAR NOT NULL, since TIMESTAMP, step BIGINT""",
     # Positions are running line numbers (`seq`): from_position is the line at which the stream
-    # reached the minute that the window began in, to_position the last line that was known.
+    # reached the minute that the window began in, to_position the last line that was known. A rule
+    # on a step metric has the first and the last line of those that its window's values came with.
     "alerts_log": """
         alert_id VARCHAR NOT NULL, rule_id VARCHAR NOT NULL, rule_version INTEGER NOT NULL,
         model_id VARCHAR NOT NULL, metric_id VARCHAR NOT NULL, rule_name VARCHAR NOT NULL,
@@ -50,7 +52,7 @@ RULE_TABLES: dict[str, str] = {
         metric_value DOUBLE, sample_count BIGINT NOT NULL, window_start TIMESTAMP NOT NULL,
         window_end TIMESTAMP NOT NULL, triggered_time TIMESTAMP NOT NULL, from_position BIGINT,
         to_position BIGINT NOT NULL, suppressed_since TIMESTAMP, status VARCHAR NOT NULL,
-        message VARCHAR NOT NULL, batch_id VARCHAR""",
+        message VARCHAR NOT NULL, batch_id VARCHAR, step BIGINT""",
     # Batches that were evaluated, or were complete before their model became a batch model.
     # batch_id NULL: the model is followed as one.
     "batches_done": """

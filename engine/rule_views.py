@@ -9,7 +9,8 @@ __all__ = ["RULE_VIEWS"]
 
 _EVALUATIONS = """
 select
-    rule_id, rule_version, group_value, window_start, window_end, value, sample_count, state, since
+    rule_id, rule_version, group_value, window_start, window_end, value, sample_count, state,
+    since, step
 from evaluations_log
 """
 
@@ -17,7 +18,8 @@ _ALERTS = """
 select
     alert_id, rule_id, rule_version, model_id, metric_id::uuid as metric_id, rule_name,
     group_value, severity, bound, threshold, metric_value, sample_count, window_start, window_end,
-    triggered_time, from_position, to_position, suppressed_since, status, message, batch_id
+    triggered_time, from_position, to_position, suppressed_since, status, message, batch_id,
+    step
 from alerts_log
 """
 

@@ -1,4 +1,4 @@
-"""The `alert_rules` section of the configuration: its rules on metrics."""
+"""The `alert_rules` section of the configuration: its rules on metrics of models."""
 
 import re
 from collections import defaultdict
@@ -33,7 +33,15 @@ from flows.yamlreaders import (
     whole,
 )
 
-__all__ = ["Declared", "alert_rules", "on_scores", "wait_us"]
+__all__ = [
+    "Declared",
+    "alert_rules",
+    "check_resolve",
+    "on_metrics",
+    "on_scores",
+    "on_steps",
+    "wait_us",
+]
 
 _SECOND_US = 10**6
 _LOOKBACK_MAX_MIN = 100 * 24 * 60
@@ -74,7 +82,7 @@ def alert_rules(
     """Read the rules on metrics; each has a name then, and its metric is told by name."""
 
     def read(faults: Faults, node: Node, key: str) -> RuleSettings | None:
-        return None if on_scores(node) else _rule(faults, node, key, declared)
+        return _rule(faults, node, key, declared) if on_metrics(node) else None
 
     found = each(faults, node, key, read)
     taken = _given_names(faults, found)
@@ -89,6 +97,16 @@ def alert_rules(
 def on_scores(entry: Node) -> bool:
     """Tell whether an entry of the section is a rule on the scores of an anomaly job."""
     return has_key(entry, "anomaly_job")
+
+
+def on_steps(entry: Node) -> bool:
+    """Tell whether an entry of the section is a rule on a step metric."""
+    return has_key(entry, "step_metric") and not on_scores(entry)
+
+
+def on_metrics(entry: Node) -> bool:
+    """Tell whether an entry of the section is a rule on a metric of a model."""
+    return not on_scores(entry) and not on_steps(entry)
 
 
 def _given_names(
@@ -123,6 +141,7 @@ wait_us: Reader = minutes_us("minutes, a number from 0, such as 60", _YEARS_MIN)
 _FIELDS: dict[str, Reader] = {
     "model": text,
     "anomaly_job": text,  # with it, the rule is one on scores
+    "step_metric": text,  # with it, one on steps
     "metric": text,
     "metric_id": text,
     "name": line_text,
@@ -186,25 +205,30 @@ def _check_threshold(
     faults: Faults, node: Node, key: str, found: dict[str, Any], metric: "_Metric | None"
 ) -> None:
     threshold, bound = found.get("threshold"), found.get("bound")
-    resolve = found.get("resolve_threshold")
     if threshold == _DYNAMIC_WORD:
         if metric is not None and not metric.is_drift:
             rule = f"a number, as {quoted(metric.name)} is no drift metric"
             faults.must(value_at(node, "threshold"), f"{key}.threshold", rule)
         if bound == "lower":
             faults.must(value_at(node, "bound"), f"{key}.bound", "upper with `threshold: dynamic`")
-        if resolve is not None:
+        if "resolve_threshold" in found:
             rule = "left out with `threshold: dynamic`"
             where = value_at(node, "resolve_threshold")
             faults.must(where, f"{key}.resolve_threshold", rule)
-    elif threshold is not None and bound is not None and resolve is not None:
-        inside = resolve <= threshold if bound == "upper" else resolve >= threshold
-        if not inside:
-            least = "at most" if bound == "upper" else "at least"
-            beside = shown(value_at(node, "threshold"))
-            rule = f"{least} the threshold {beside} of the {bound} bound"
-            where = value_at(node, "resolve_threshold")
-            faults.must(where, f"{key}.resolve_threshold", rule)
+    else:
+        check_resolve(faults, node, key, found)
+
+
+def check_resolve(faults: Faults, node: Node, key: str, found: Mapping[str, Any]) -> None:
+    """Check that firing ends on the inner side of the threshold."""
+    threshold, bound = found.get("threshold"), found.get("bound")
+    resolve = found.get("resolve_threshold")
+    if threshold is None or bound is None or resolve is None:
+        return
+    if not (resolve <= threshold if bound == "upper" else resolve >= threshold):
+        least = "at most" if bound == "upper" else "at least"
+        rule = f"{least} the threshold {shown(value_at(node, 'threshold'))} of the {bound} bound"
+        faults.must(value_at(node, "resolve_threshold"), f"{key}.resolve_threshold", rule)
 
 
 def _check_company(

@@ -3,18 +3,18 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import md5
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
 from engine.metrics import METRIC_NAMESPACE
-from engine.rules.panel import Panel, Watcher
+from engine.rules.panel import Panel, Versioned
 from engine.rules.states import NONE, SECOND_US, Alerts
 from engine.rules.words import messages
 
-__all__ = ["Lines", "alert_ids", "alert_rows", "last_lines"]
+__all__ = ["Lines", "Named", "alert_ids", "alert_rows", "last_lines"]
 
 Ints = npt.NDArray[np.int64]
 
@@ -25,6 +25,20 @@ class Lines:
 
     first_seq: int
     arrival_us: Ints
+
+
+class Named(Protocol):
+    """What alerts are named by."""
+
+    @property
+    def rule(self) -> Versioned:
+        """The rule."""
+        ...
+
+    @property
+    def group(self) -> str | None:
+        """The group that gave them, if the rule has any."""
+        ...
 
 
 def alert_rows(panel: Panel, alerts: Alerts, lines: Lines | None, next_seq: int) -> pa.Table:
@@ -76,7 +90,7 @@ def alert_rows(panel: Panel, alerts: Alerts, lines: Lines | None, next_seq: int)
     return pa.table(columns)
 
 
-def alert_ids(watchers: Sequence[Watcher], place: Ints, time_s: Ints) -> list[str]:
+def alert_ids(watchers: Sequence[Named], place: Ints, time_s: Ints) -> list[str]:
     """Give the id of each alert, as text: the same for ever.
 
     It is the UUID, version 3, of rule, version, boundary and group. `uuid.uuid3` takes five times
@@ -84,9 +98,9 @@ def alert_ids(watchers: Sequence[Watcher], place: Ints, time_s: Ints) -> list[st
 
     Parameters
     ----------
-    watchers : sequence of Watcher
+    watchers : sequence of Named
     place, time_s : int64, shape (n,)
-        Which of them gave the alert, and at which boundary.
+        Which of them gave the alert, and at which boundary; or at which step of a step metric.
     """
     begun = []
     for each in watchers:

@@ -13,7 +13,14 @@ from engine.rules.definition import Metric, Rule
 from engine.rules.panel import Ids, Stand, Versioned
 from engine.rules.states import NONE, SECOND_US, STATES, Evaluations
 
-__all__ = ["declare_metrics", "declare_rules", "stands", "write_alerts", "write_evaluations"]
+__all__ = [
+    "declare_beside",
+    "declare_metrics",
+    "declare_rules",
+    "stands",
+    "write_alerts",
+    "write_evaluations",
+]
 
 _STAMP = pa.timestamp("us")
 _STATES = pa.array(STATES, pa.string())
@@ -68,6 +75,39 @@ def declare_rules(
         cursor.unregister("b_rules")
     _mark(cursor, found)
     return found
+
+
+def declare_beside(
+    cursor: duckdb.DuckDBPyConnection,
+    rules: Sequence[Rule],
+    watermark_us: int | None,
+    *,
+    key: str,
+    endpoint: str,
+) -> list[Versioned]:
+    """Write the rules of another kind that are in force, beside those on metrics of models.
+
+    Parameters
+    ----------
+    watermark_us : int or None
+        From when on a new version holds.
+    key : str
+        What the definitions of this kind have, and no others.
+    endpoint : str
+        That of the metrics of this kind, and of no others.
+    """
+    cursor.execute(
+        "UPDATE rules_log SET in_force = false WHERE in_force AND json_exists(definition, $path)",
+        {"path": f"$.{key}"},
+    )
+    cursor.execute(
+        "UPDATE metrics_log SET in_force = false WHERE endpoint = $endpoint",
+        {"endpoint": endpoint},
+    )
+    if not rules:
+        return []
+    declare_metrics(cursor, [rule.metric for rule in rules])
+    return declare_rules(cursor, rules, watermark_us, whole=False)
 
 
 def _mark(cursor: duckdb.DuckDBPyConnection, rules: Sequence[Versioned]) -> None:

@@ -21,10 +21,10 @@ MINUTE = timedelta(minutes=1)
 # DESIGN §9, and what was added to it.
 CONTRACT = {
     "evaluations": "rule_id rule_version group_value window_start window_end value sample_count"
-    " state since",
+    " state since step",
     "alerts": "alert_id rule_id rule_version model_id metric_id rule_name group_value severity"
     " bound threshold metric_value sample_count window_start window_end triggered_time"
-    " from_position to_position suppressed_since status message batch_id",
+    " from_position to_position suppressed_since status message batch_id step",
     "notifications": "notification_id alert_id configuration_id destination status attempts"
     " last_error sent_time group_id message_id created_time next_attempt",
     "alert_rules": "rule_id rule_version model_id metric_id metric_name metric_type name bound"
@@ -142,6 +142,7 @@ def test_golden_evaluations_and_alerts_are_as_they_were_written(
         "sample_count": 0,
         "state": "no_data",
         "since": NOON - MINUTE,
+        "step": None,
     }
     alert = {
         "alert_id": "a1",
@@ -165,6 +166,7 @@ def test_golden_evaluations_and_alerts_are_as_they_were_written(
         "status": "new",
         "message": "\"f1\" ; DROP TABLE 'x'",
         "batch_id": "b",
+        "step": 12,
     }
     _insert(con, "evaluations_log", evaluation)
     _insert(con, "alerts_log", alert)

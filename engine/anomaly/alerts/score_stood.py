@@ -10,7 +10,7 @@ from engine.anomaly.alerts.score_log import Named
 from engine.anomaly.alerts.score_looks import Look
 from engine.anomaly.alerts.score_rules import ENDPOINT, ScoreRule
 from engine.anomaly.alerts.score_watch import Evaluation, Stood
-from engine.rules.log import declare_metrics, declare_rules
+from engine.rules.log import declare_beside
 from engine.rules.states import NONE
 
 __all__ = ["declare", "stood_of"]
@@ -20,18 +20,8 @@ def declare(
     cursor: duckdb.DuckDBPyConnection, rules: Sequence[ScoreRule], watermark_us: int | None
 ) -> list[int]:
     """Write the rules on scores that are in force, and give the version of each."""
-    cursor.execute(
-        "UPDATE rules_log SET in_force = false"
-        " WHERE in_force AND json_exists(definition, '$.anomaly_job')"
-    )
-    cursor.execute(
-        "UPDATE metrics_log SET in_force = false WHERE endpoint = $endpoint",
-        {"endpoint": ENDPOINT},
-    )
-    if not rules:
-        return []
-    declare_metrics(cursor, [each.rule.metric for each in rules])
-    found = declare_rules(cursor, [each.rule for each in rules], watermark_us, whole=False)
+    own = [each.rule for each in rules]
+    found = declare_beside(cursor, own, watermark_us, key="anomaly_job", endpoint=ENDPOINT)
     return [each.version for each in found]
 
 
