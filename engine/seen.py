@@ -105,9 +105,13 @@ def _set_bits(array: Keys, places: npt.NDArray[np.intp], masks: Keys) -> None:
         places, masks = places[lost], masks[lost]
 
 
-def fill(seen: Seen, cursor: duckdb.DuckDBPyConnection) -> None:
-    """Add the keys of all stored predictions and votes."""
-    for table in ("events_log", "votes_log"):
+def fill(
+    seen: Seen,
+    cursor: duckdb.DuckDBPyConnection,
+    tables: tuple[str, ...] = ("events_log", "votes_log"),
+) -> None:
+    """Add the keys of all rows of some tables: by default, of the predictions and votes."""
+    for table in tables:
         reader = cursor.sql(
             f"SELECT seq >> {SEGMENT_BITS} AS segment, key FROM {table}"
         ).to_arrow_reader(1 << 20)
