@@ -190,6 +190,8 @@ class Store:
             # DuckDB does not promise the same hash in every version: stored keys follow it.
             for table in ("events_log", "votes_log"):
                 self.cursor.execute(f"UPDATE {table} SET key = hash(model_id, event_id)")
+            for table, kind in (("runs_log", "run"), ("ingests_log", "ingest")):
+                self.cursor.execute(f"UPDATE {table} SET key = hash('{kind}', id)")
             self.remember("hash_probe", self._probe())
 
 

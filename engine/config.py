@@ -2,6 +2,9 @@
 
 from dataclasses import dataclass, field
 
+from engine.catalogue_settings import Catalogues
+from engine.step_rule_settings import StepRuleSettings
+
 __all__ = [
     "DYNAMIC",
     "AnomalyJobSettings",
@@ -20,6 +23,7 @@ __all__ = [
     "Settings",
     "SmtpSettings",
     "SourceSettings",
+    "StepRuleSettings",
     "TimeSettings",
     "UserSettings",
 ]
@@ -60,6 +64,8 @@ class ModelSettings:
     drift_alerts: bool = True
     reference: tuple[str, ...] = ()
     kind: str = "streaming"
+    minutes_per_event: float | None = None
+    minutes_by_label: tuple[tuple[str, float], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -368,8 +374,10 @@ class Settings:
     anomaly_jobs: tuple[AnomalyJobSettings, ...] = ()
     calendars: tuple[CalendarSettings, ...] = ()
     anomaly_rules: tuple[AnomalyRuleSettings, ...] = ()
+    step_rules: tuple[StepRuleSettings, ...] = ()
     users: tuple[UserSettings, ...] = ()
     smtp: SmtpSettings | None = None
     notifications: tuple[NotificationSettings, ...] = ()
     retention_us: tuple[tuple[str, int], ...] = ()
+    catalogues: Catalogues = field(default_factory=Catalogues)
     limits: Limits = field(default_factory=Limits)

@@ -8,16 +8,17 @@ Rules (all functions of the data, never of arrival):
   voter); otherwise the label with more than half of the standing votes; otherwise undecided.
 - `label_time` is the time of the vote that last brought this outcome about, going through the
   standing votes in order of (time, voter).
+
+`decide` writes temporary tables; `outcomes_query` is the same as one query, for whoever only reads.
 """
 
 import duckdb
 
 from engine.asking import number
 
-__all__ = ["decide"]
+__all__ = ["decide", "outcomes_query"]
 
 _STANDING = """
-CREATE OR REPLACE TEMP TABLE t_standing AS
 WITH admissible AS (
     SELECT w.seq AS event_seq, v.property, v.voter, v.label, v.label_number, v.vote_time
     FROM {votes} v JOIN {winners} w USING (model_id, event_id)
@@ -33,7 +34,6 @@ SELECT *, voter IN (SELECT voter FROM administrators) AS by_administrator,
 FROM last"""
 
 _DECISION = """
-CREATE OR REPLACE TEMP TABLE t_decision AS
 WITH overriding AS (
     SELECT event_seq, property, arg_max(label, nth) AS label
     FROM t_standing WHERE by_administrator GROUP BY ALL
@@ -53,7 +53,6 @@ LEFT JOIN agreed a USING (event_seq, property)"""
 # `holds` tells after each standing vote whether the final outcome was already the outcome then;
 # it was last reached at the vote behind the last one after which it did not hold.
 _OUTCOMES = """
-CREATE OR REPLACE TEMP TABLE {outcomes} AS
 WITH history AS (
     SELECT s.*, d.label AS outcome, d.label_source,
         count(*) FILTER (s.label = d.label) OVER so_far AS agreeing,
@@ -112,6 +111,24 @@ def decide(
     if not number(cursor, _SEVERAL.format(**names)):
         cursor.execute(_SINGLE.format(**names), {"horizon_us": horizon_us})
         return
-    cursor.execute(_STANDING.format(**names), {"horizon_us": horizon_us})
-    cursor.execute(_DECISION)
-    cursor.execute(_OUTCOMES.format(**names))
+    standing = _STANDING.format(**names)
+    make = "CREATE OR REPLACE TEMP TABLE"
+    cursor.execute(f"{make} t_standing AS {standing}", {"horizon_us": horizon_us})
+    cursor.execute(f"{make} t_decision AS {_DECISION}")
+    cursor.execute(f"{make} {outcomes} AS {_OUTCOMES}")
+
+
+def outcomes_query(votes: str, winners: str) -> str:
+    """Give a SELECT of the outcomes that `decide` makes, with names of relations it can see.
+
+    Parameters
+    ----------
+    votes, winners : str
+        As for `decide`; `administrators` (`voter`) must be there, too. The parameter
+        ``$horizon_us`` is the label horizon, µs.
+    """
+    standing = _STANDING.format(votes=votes, winners=winners)
+    return (
+        f"WITH t_standing AS MATERIALIZED ({standing}),"
+        f" t_decision AS MATERIALIZED ({_DECISION}) SELECT * FROM ({_OUTCOMES})"
+    )

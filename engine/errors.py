@@ -7,11 +7,19 @@
     ├── SourceError          an input cannot be read: missing file, empty glob, torn archive
     ├── StoreError           the data folder cannot be used: locked, damaged, too new
     └── QueryError           somebody's SQL or request is off
+        └── NotFoundError    it names something that there is not
 
 Bad data is none of these: it is a row in `rejects`. Anything else that is raised is our own fault.
 """
 
-__all__ = ["BellwetherError", "ConfigurationError", "QueryError", "SourceError", "StoreError"]
+__all__ = [
+    "BellwetherError",
+    "ConfigurationError",
+    "NotFoundError",
+    "QueryError",
+    "SourceError",
+    "StoreError",
+]
 
 
 class BellwetherError(Exception):
@@ -32,3 +40,7 @@ class StoreError(BellwetherError):
 
 class QueryError(BellwetherError):
     """A query is malformed, forbidden or took too long."""
+
+
+class NotFoundError(QueryError):
+    """A request names a job, a model, a catalogue or another thing that there is not."""

@@ -5,8 +5,16 @@ from collections.abc import Callable, Mapping
 import duckdb
 
 from engine.anomaly_tables import ANOMALY_TABLES
+from engine.decode import canonical
+from engine.jobs.decisions import backfill_decisions
+from engine.jobs.deployments import backfill_deployments
+from engine.jobs.job_tables import JOB_TABLES
 from engine.outbox import OUTBOX_TABLES
+from engine.processing.processing import backfill as backfill_processing
+from engine.processing.processing_tables import PROCESSING_TABLES
 from engine.rule_tables import RULE_TABLES
+from engine.steps.step_tables import STEP_TABLES
+from engine.steps.steps import backfill as backfill_steps
 
 __all__ = ["MIGRATIONS"]
 
@@ -34,8 +42,21 @@ def _add_anomaly_jobs(cursor: duckdb.DuckDBPyConnection) -> None:
         cursor.execute(f"CREATE TABLE {name} ({columns})")
 
 
+def _add_jobs(cursor: duckdb.DuckDBPyConnection) -> None:
+    """Version 4: jobs and models, steps, processing; computed from what is stored."""
+    for name, columns in {**STEP_TABLES, **PROCESSING_TABLES, **JOB_TABLES}.items():
+        cursor.execute(f"CREATE TABLE {name} ({columns})")
+    for name in ("evaluations_log", "alerts_log"):  # made above, they have it
+        cursor.execute(f"ALTER TABLE {name} ADD COLUMN IF NOT EXISTS step BIGINT")
+    backfill_decisions(cursor)
+    backfill_deployments(cursor)
+    backfill_processing(cursor, canonical)
+    backfill_steps(cursor)
+
+
 MIGRATIONS: Mapping[int, Callable[[duckdb.DuckDBPyConnection], None]] = {
     2: _add_rules,
     3: _add_anomaly_jobs,
+    4: _add_jobs,
 }
 """By the version that each leads to, from the one before."""

@@ -21,10 +21,13 @@ from engine.config import Settings
 from engine.counts import Counts
 from engine.event_side import EventSide
 from engine.fold import load, mixed_in, sums_of
+from engine.jobs.decisions import Decisions
+from engine.jobs.declared import declare_models
 from engine.known import Known
 from engine.label_panes import LabelPanes
 from engine.label_side import LabelSide, Sums
 from engine.lists import make_lists
+from engine.others import Others
 from engine.pairing import EVENT_COLUMNS, Paired, Pairing, count_winners
 from engine.pieces import only_references, pieces
 from engine.recount import recount
@@ -33,7 +36,7 @@ from engine.rules.alerting import Lines
 from engine.rules.rowset import RowColumns
 from engine.rules.watch import Watch
 from engine.seen import Seen, fill
-from engine.stamping import event_rows, event_times, vote_rows
+from engine.stamping import event_rows, event_times, vote_lines, vote_rows
 from engine.watermark import NEVER, Mark, Watermarks
 
 __all__ = ["Monitor"]
@@ -74,6 +77,7 @@ class Monitor:
         self._known = Known(cursor, settings.limits, settings.time, declared)
         columns = RowColumns()
         self._jobs = Jobs(cursor, settings, columns, stopwatch)
+        self._others = Others(cursor, settings, canonical, self._seen)
         self._watch = Watch(cursor, settings, columns, self._jobs)
         self._partitions: dict[tuple[str, str], int] = {}
         self._pane_s = pane_s
@@ -85,6 +89,8 @@ class Monitor:
         cursor = self._cursor
         self._known.load()
         make_lists(cursor, self._settings)
+        declare_models(cursor, self._settings)
+        self._decisions = Decisions(cursor)
         row = first(
             cursor,
             "SELECT epoch_us(watermark), epoch_us(last_event), next_seq, next_outcome,"
@@ -101,6 +107,7 @@ class Monitor:
             mark = Mark(NEVER if latest is None else latest, finished=True)
             self._watermarks.marks[number] = mark
         fill(self._seen, cursor)
+        self._others.load()
 
     def resume(self) -> Mapping[tuple[str, str], tuple[int, str | None, int | None]]:
         """Tell per (source, partition) where to go on: position, state, greatest time (µs)."""
@@ -139,6 +146,7 @@ class Monitor:
         for piece in pieces(batch):
             if self._watch.pending and not only_references(piece):
                 self._watch.freeze(self.watermark_us)
+                self._others.declare(_or_null(self.watermark_us))
             counts.add(self._take(piece, state))
         return counts
 
@@ -153,30 +161,28 @@ class Monitor:
             others=len(batch.others),
             rejects=len(batch.rejects),
         )
-        self._cursor.register("b_others", batch.others)
-        self._cursor.register("b_rejects", batch.rejects)
         lines = Lines(block_seq, np.append(marks[1:], self._watermarks.overall_us))
         if len(batch.predictions) or len(batch.votes):
             stored = self._count(batch, marks, number, lines)
             counts.events, counts.repeats = stored, len(batch.predictions) - stored
-        self._keep_rest(batch, number, block_seq)
+        self._keep_rejects(batch, number)
+        counts.alerts = self._others.take(batch, number, block_seq)
         self._watch.note(batch.others, block_seq)
         self._jobs.note(batch, lines)
         self._watch.mark(times, block_seq)
         if len(times):
             self.last_event_us = max(self.last_event_us, int(times.max()))
         self._next_seq += batch.lines
-        counts.alerts = self._watch.advance(self.watermark_us, lines, self._next_seq)
+        counts.alerts += self._watch.advance(self.watermark_us, lines, self._next_seq)
         self._compact(batch)
         self._write_partition(number, batch, state, counts)
         self._write_clock()
-        for name in ("b_others", "b_rejects"):
-            self._cursor.unregister(name)
         return counts
 
     def watch(self) -> None:
         """Begin to follow the alert rules; once, when the tables agree with the settings."""
         self._watch.open(self.watermark_us)
+        self._others.declare(_or_null(self.watermark_us))
 
     def save(self) -> int:
         """Write results and states of anomaly jobs at the end of a transaction; gives bytes."""
@@ -184,7 +190,7 @@ class Monitor:
 
     def take_alerts(self) -> pa.Table:
         """Give id and model of the alerts written since the last call: `alert_id`, `model_id`."""
-        return self._watch.take_alerts()
+        return pa.concat_tables([*self._others.take_alerts(), self._watch.take_alerts()])
 
     def _count(self, batch: Batch, marks: npt.NDArray[np.int64], number: int, lines: Lines) -> int:
         """Pair, store and reduce the predictions and votes; gives the predictions stored."""
@@ -211,6 +217,10 @@ class Monitor:
         self._watch.take(batch, rows, lines, again)
         self._count_events(batch, paired, block_seq)
         self._count_labels(batch, paired, block_seq)
+        self._decisions.count_fresh(rows, block_seq)
+        if paired.touched:
+            self._decisions.count_touched(block_seq)
+        self._decisions.merge()
         for name in ("b_predictions", "b_votes", "b_sparse"):
             cursor.unregister(name)
         return int(paired.counted.sum())
@@ -264,21 +274,16 @@ class Monitor:
         else:
             self._label_panes.write_fresh(block_seq, sums)
 
-    def _keep_rest(self, batch: Batch, number: int, block_seq: int) -> None:
-        received = batch.block.received_us
-        if len(batch.others):
-            self._cursor.execute(
-                f"INSERT INTO other_events SELECT {block_seq} + ordinal, type, model_id, job_id,"
-                " event_id, make_timestamp(event_us), make_timestamp($received), $number,"
-                " position, raw FROM b_others",
-                {"received": received, "number": number},
-            )
-        if len(batch.rejects):
-            self._cursor.execute(
-                "INSERT INTO rejects_log SELECT $number, position, make_timestamp($received),"
-                " reason, field, raw FROM b_rejects",
-                {"received": received, "number": number},
-            )
+    def _keep_rejects(self, batch: Batch, number: int) -> None:
+        if not len(batch.rejects):
+            return
+        self._cursor.register("b_rejects", batch.rejects)
+        self._cursor.execute(
+            "INSERT INTO rejects_log SELECT $number, position, make_timestamp($received),"
+            " reason, field, raw FROM b_rejects",
+            {"received": batch.block.received_us, "number": number},
+        )
+        self._cursor.unregister("b_rejects")
 
     def _compact(self, batch: Batch) -> None:
         if batch.lines < SMALL_LINES:
@@ -364,7 +369,7 @@ class Monitor:
                 batch.end,
                 _or_null(mark.max_event_us),
                 _or_null(own),
-                len(batch.predictions) + _distinct(batch.votes) + len(batch.others),
+                len(batch.predictions) + vote_lines(batch.votes) + len(batch.others),
                 counts.rejects,
                 state,
                 batch.block.received_us,
@@ -389,8 +394,3 @@ class Monitor:
 
 def _or_null(time_us: int) -> int | None:
     return None if time_us == NEVER else time_us
-
-
-def _distinct(votes: pa.Table) -> int:
-    """Count the lines that brought votes: one line may vote on several labels."""
-    return len(np.unique(votes["ordinal"].to_numpy())) if len(votes) else 0

@@ -38,7 +38,7 @@ partition_id, position, raw"""
 # What pairing needs of a stored event. The raw line is by far the widest column and is fetched for
 # ties alone: reading it took ten times as long as all others together.
 _PAIRED = """seq, key, model_id, event_id, event_time, prediction, prediction_number, label,
-label_number, score, positive_score"""
+label_number, score, positive_score, job_id"""
 
 _NO_KEYS = np.empty(0, np.uint64)
 

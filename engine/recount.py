@@ -14,6 +14,7 @@ from engine.asking import number
 from engine.config import ModelSettings
 from engine.consensus import decide
 from engine.event_side import EventSide
+from engine.jobs.decisions import backfill_decisions
 from engine.known import Known
 from engine.label_panes import LABELLED, LabelPanes
 from engine.label_side import LabelSide
@@ -69,6 +70,7 @@ def recount(cursor: duckdb.DuckDBPyConnection, known: Known, pane_s: int, horizo
         next_outcome = _settle(cursor, bounds, horizon_us, next_outcome)
         counter.count(bounds, low)
     cursor.execute("UPDATE clock SET next_outcome = ?", [next_outcome])
+    backfill_decisions(cursor)
 
 
 def _settle(

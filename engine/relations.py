@@ -12,8 +12,10 @@ from engine.confusion import CONFUSION_VIEWS
 from engine.drift_views import DRIFT_VIEWS
 from engine.metric_values import METRIC_VALUE_VIEWS
 from engine.metrics import METRIC_VIEWS
+from engine.processing.processing_views import PROCESSING_VIEWS
 from engine.record_views import RECORD_VIEWS
 from engine.rule_views import RULE_VIEWS
+from engine.steps.step_views import STEP_VIEWS
 
 __all__ = ["MACROS", "VIEWS"]
 
@@ -36,6 +38,8 @@ VIEWS: dict[str, str] = {
     **DRIFT_VIEWS,
     **RULE_VIEWS,
     **ANOMALY_VIEWS,
+    **STEP_VIEWS,
+    **PROCESSING_VIEWS,
 }
 
 MACROS: dict[str, str] = {**ANOMALY_MACROS}

@@ -10,6 +10,7 @@ import duckdb
 
 from engine.anomaly_tables import RESULT_TABLES
 from engine.asking import number
+from engine.processing.processing import drop_happenings
 from engine.seen import SEGMENT_BITS
 
 __all__ = [
@@ -39,7 +40,9 @@ def drop_old_events(cursor: duckdb.DuckDBPyConnection, before_us: int) -> list[i
         segment
         for (segment,) in cursor.execute(
             f"SELECT segment FROM (SELECT seq >> {SEGMENT_BITS} AS segment, event_time AS time"
-            f" FROM events_log UNION ALL SELECT seq >> {SEGMENT_BITS}, vote_time FROM votes_log)"
+            f" FROM events_log UNION ALL SELECT seq >> {SEGMENT_BITS}, vote_time FROM votes_log"
+            f" UNION ALL SELECT seq >> {SEGMENT_BITS}, event_time FROM runs_log"
+            f" UNION ALL SELECT seq >> {SEGMENT_BITS}, event_time FROM ingests_log)"
             " GROUP BY segment HAVING max(time) < make_timestamp(?) ORDER BY segment",
             [before_us],
         ).fetchall()
@@ -58,6 +61,7 @@ def drop_old_events(cursor: duckdb.DuckDBPyConnection, before_us: int) -> list[i
         cursor.execute(f"DELETE FROM outcomes WHERE event_seq >= {low} AND event_seq < {high}")
         for table in ("events_log", "events_retired", "votes_log"):
             cursor.execute(f"DELETE FROM {table} WHERE seq >= {low} AND seq < {high}")
+        drop_happenings(cursor, low, high)
         # Reference sets stay: what is compared with them is not over.
         cursor.execute(
             f"DELETE FROM other_events WHERE seq >= {low} AND seq < {high} AND type <> 'reference'"
@@ -82,17 +86,17 @@ def drop_old_evaluations(cursor: duckdb.DuckDBPyConnection, before_us: int) -> N
 _DROP_EVALUATIONS = """
 DELETE FROM evaluations_log WHERE rowid IN (
     SELECT e.id FROM (
-        SELECT rowid AS id, *, max(window_end) OVER (
-            PARTITION BY rule_id, rule_version, group_value) AS last
-        FROM evaluations_log
+        SELECT *, max(place) OVER (PARTITION BY rule_id, rule_version, group_value) AS last FROM (
+            SELECT rowid AS id, *, {place} AS place FROM evaluations_log
+        )
     ) e LEFT JOIN (
-        SELECT rule_id, rule_version, group_value, max(window_end) AS given
+        SELECT rule_id, rule_version, group_value, max({place}) AS given
         FROM alerts_log GROUP BY ALL
     ) a ON a.rule_id = e.rule_id AND a.rule_version = e.rule_version
         AND a.group_value IS NOT DISTINCT FROM e.group_value
-    WHERE e.window_end < make_timestamp($before) AND e.window_end < e.last
-        AND (e.state <> 'suppressed' OR e.window_end < a.given)
-)"""
+    WHERE e.window_end < make_timestamp($before) AND e.place < e.last
+        AND (e.state <> 'suppressed' OR e.place < a.given)
+)""".format(place="coalesce(step, epoch_us(window_end))")  # rules on step metrics go by step
 
 
 def drop_old_anomaly_results(

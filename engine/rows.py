@@ -10,12 +10,15 @@ back by a negative delta; sums of floats never are: their pane is computed anew 
 """
 
 from engine.anomaly_tables import ANOMALY_TABLES
+from engine.jobs.job_tables import JOB_TABLES
 from engine.outbox import OUTBOX_TABLES
+from engine.processing.processing_tables import PROCESSING_TABLES
 from engine.rule_tables import RULE_TABLES
+from engine.steps.step_tables import STEP_TABLES
 
 __all__ = ["SCHEMA_VERSION", "TABLES"]
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 
 TABLES: dict[str, str] = {
     # ---- facts ------------------------------------------------------------------------------
@@ -115,4 +118,7 @@ TABLES: dict[str, str] = {
     **RULE_TABLES,
     **OUTBOX_TABLES,
     **ANOMALY_TABLES,
+    **STEP_TABLES,
+    **PROCESSING_TABLES,
+    **JOB_TABLES,
 }

@@ -8,7 +8,7 @@ from engine.batch import Batch
 from engine.fold import stamped
 from engine.watermark import NEVER
 
-__all__ = ["event_rows", "event_times", "vote_rows"]
+__all__ = ["event_rows", "event_times", "vote_lines", "vote_rows"]
 
 
 def event_times(batch: Batch) -> npt.NDArray[np.int64]:
@@ -62,3 +62,8 @@ def vote_rows(votes: pa.Table, block_seq: int) -> pa.Table:
     seq = votes["ordinal"].to_numpy().astype(np.int64) + block_seq
     rows = votes.append_column("seq", pa.array(seq))
     return rows.append_column("vote_time", votes["vote_us"].cast(pa.timestamp("us")))
+
+
+def vote_lines(votes: pa.Table) -> int:
+    """Count the lines that brought votes: one line may vote on several labels."""
+    return len(np.unique(votes["ordinal"].to_numpy())) if len(votes) else 0

@@ -1,12 +1,14 @@
 """The `models` section of the configuration."""
 
+import math
+from decimal import Decimal
 from typing import Any
 
 import yaml
 
 from engine.config import ModelSettings
 from flows.sourcesettings import file_patterns
-from flows.yamlnodes import Faults, Node, quoted
+from flows.yamlnodes import Faults, Node, quoted, scalar
 from flows.yamlreaders import (
     Reader,
     choice,
@@ -51,14 +53,17 @@ def _model(faults: Faults, node: Node, key: str) -> ModelSettings | None:
         "drift_alerts": flag,
         "reference": _reference,
         "kind": choice("streaming", "batch"),
+        "minutes_per_event": _minutes,
     }
-    found = mapping(faults, node, key, fields, ("minutes_per_event",))
+    found = mapping(faults, node, key, fields)
     if not required(faults, node, key, "id", found):
         return None
     _check_positive(faults, node, key, found)
     for name in ("lookback", "step", "drift_lookback"):
         if name in found:
             found[f"{name}_s"] = found.pop(name)
+    if isinstance(found.get("minutes_per_event"), tuple):
+        found["minutes_by_label"] = found.pop("minutes_per_event")
     return ModelSettings(**found)
 
 
@@ -76,6 +81,34 @@ def _check_positive(faults: Faults, node: Node, key: str, found: dict[str, Any])
             f"{key}.positive_property",
             "given together with `positive`, the class whose probability it is",
         )
+
+
+def _minutes(faults: Faults, node: Node, key: str) -> float | tuple[tuple[str, float], ...] | None:
+    """Read the minutes that an event costs an analyst, or those of each label."""
+    if not isinstance(node, yaml.MappingNode):
+        return _amount(faults, node, key, "a number of minutes from 0, or one for each label")
+    found: dict[str, float] = {}
+    for name_node, value in node.value:
+        label = class_text(faults, name_node, f"a key of {key}")
+        if label is None:
+            continue
+        where = f"{key}.{label}"
+        minutes = _amount(faults, value, where, "a number of minutes from 0")
+        if label in found:
+            faults.say(name_node, f"`{where}` must be there once, got it again")
+        elif minutes is not None:
+            found[label] = minutes
+    if not node.value:
+        faults.must(node, key, "a number of minutes from 0, or one for each label")
+    return tuple(found.items()) or None
+
+
+def _amount(faults: Faults, node: Node, key: str, rule: str) -> float | None:
+    value = scalar(node) if isinstance(node, yaml.ScalarNode) else None
+    if isinstance(value, Decimal) and value >= 0 and math.isfinite(float(value)):
+        return float(abs(value))  # -0 is 0
+    faults.must(node, key, rule)
+    return None
 
 
 def _classes(faults: Faults, node: Node, key: str) -> tuple[str, ...] | None:

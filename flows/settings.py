@@ -27,11 +27,13 @@ from engine.errors import ConfigurationError
 from engine.rules.definition import metric_of, own_metrics, unsupported
 from flows.anomalysettings import Around, anomaly_jobs, ids_in
 from flows.calendarsettings import calendars, filters
+from flows.cataloguesettings import catalogues
 from flows.metricsettings import metrics
 from flows.modelsettings import drift_window_s, models, window_s
-from flows.rulesettings import Declared, alert_rules, on_scores, wait_us
+from flows.rulesettings import Declared, alert_rules, on_metrics, wait_us
 from flows.scorerulesettings import Jobs, score_rules
 from flows.sourcesettings import followed, source_told, sources
+from flows.steprulesettings import step_rules
 from flows.usersettings import notifications, users
 from flows.yamlnodes import Faults, Node, compose, scalar
 from flows.yamlreaders import Reader, duration_us, has_key, mapping, path, value_at, whole
@@ -93,7 +95,7 @@ def summary(settings: Settings) -> str:
     )
     declared = f"models {models}, further ones are" if models else "models are"
     time = settings.time
-    rules = (*settings.alert_rules, *settings.anomaly_rules)
+    rules = (*settings.alert_rules, *settings.anomaly_rules, *settings.step_rules)
     counts = [_counted("metric", settings.metrics), _counted("alert rule", rules)]
     counts.append(_counted("anomaly job", settings.anomaly_jobs))
     own = " and ".join(", ".join(count for count in counts if count).rsplit(", ", 1))
@@ -148,7 +150,7 @@ def _check_positives(settings: Settings, faults: Faults, root: Node) -> None:
 def _placed(settings: Settings, root: Node) -> list[tuple[int, RuleSettings]]:
     """Give the rules on metrics with their places in the section, which has others, too."""
     entries = value_at(root, "alert_rules").value if settings.alert_rules else []
-    places = [place for place, entry in enumerate(entries) if not on_scores(entry)]
+    places = [place for place, entry in enumerate(entries) if on_metrics(entry)]
     return list(zip(places, settings.alert_rules, strict=True))
 
 
@@ -175,6 +177,7 @@ def _dependent(faults: Faults, root: Node, found: Mapping[str, Any]) -> dict[str
             )
             jobs = Jobs(seen.job_ids, seen.jobs, wait_us)
             read["anomaly_rules"] = score_rules(faults, node, name, jobs)
+            read["step_rules"] = step_rules(faults, node, name)
         elif name == "notifications":
             read["smtp"], read[name] = notifications(faults, node, name, by_name)
         else:
@@ -320,6 +323,7 @@ _ROOT: dict[str, Reader] = {
     "alert_rules": _later_on,
     "anomaly_jobs": _later_on,
     "calendars": _later_on,
+    "catalogues": catalogues,
     "filters": _later_on,
     "users": users,
     "notifications": _later_on,

@@ -14,10 +14,13 @@ from engine.anomaly_tables import ANOMALY_TABLES
 from engine.batch import Block
 from engine.config import RuleSettings, Settings
 from engine.decode import Decoder, canonical
+from engine.jobs.job_tables import JOB_TABLES
 from engine.monitor import Monitor
 from engine.outbox import OUTBOX_TABLES
+from engine.processing.processing_tables import PROCESSING_TABLES
 from engine.rows import SCHEMA_VERSION
 from engine.rule_tables import RULE_TABLES
+from engine.steps.step_tables import STEP_TABLES
 
 START_MS = 1_700_000_040_000  # a whole minute
 RULE = RuleSettings("m", "avg(score)", "upper", 0.6, "warning", name="r", lookback_s=120)
@@ -41,8 +44,17 @@ def take(store, settings, data, position):
     store.commit()
 
 
+def make_third(folder):
+    """Take from a folder all that the third version did not have."""
+    with duckdb.connect(folder / FILE_NAME) as connection:
+        connection.execute("UPDATE settings SET value = '3' WHERE name = 'schema_version'")
+        for name in {**STEP_TABLES, **PROCESSING_TABLES, **JOB_TABLES}:
+            connection.execute(f"DROP TABLE {name}")
+
+
 def make_second(folder):
     """Take from a folder all that the second version did not have."""
+    make_third(folder)
     with duckdb.connect(folder / FILE_NAME) as connection:
         connection.execute("UPDATE settings SET value = '2' WHERE name = 'schema_version'")
         for name in ANOMALY_TABLES:
@@ -108,7 +120,7 @@ def columns(store):
     )
 
 
-@pytest.mark.parametrize("make_old", [make_first, make_second])
+@pytest.mark.parametrize("make_old", [make_first, make_second, make_third])
 def test_golden_a_folder_of_an_older_version_has_the_tables_of_a_new_one(tmp_path, make_old):
     with Store(tmp_path / "new", publish=False) as store:
         expected = columns(store)

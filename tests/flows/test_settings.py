@@ -169,10 +169,6 @@ FILES = "must be a path or pattern, or a list of these"
         ("? [a]\n: 1", None),
         # sections of later versions
         ("sources: [{name: a, kafka: {}}]", "1: `sources[0].kafka` is not supported by this version"),
-        (
-            "models: [{id: a, minutes_per_event: 1}]",
-            "1: `models[0].minutes_per_event` is not supported by this version",
-        ),
         # data and sources
         ('data: ""', '1: data must be text of 1 to 4,096 characters, got ""'),
         ("data: [a]", "1: data must be text of 1 to 4,096 characters, got a list of 1"),

@@ -1,0 +1,163 @@
+"""How often each model decided what, with which label that holds now: `decision_panes`.
+
+Every prediction counts once, in the UTC hour of its event time, under its own model and the job
+that it names, with the label that the view `events` shows and where it came from. A label or a
+prediction that is a number with a fraction is no class and counts as none. A block writes deltas;
+what a label, a correction or a replaced prediction changes is taken back by -1 and counted by +1.
+
+Deltas are merged hour by hour into one row a cell, marked by a `block_seq` of `MERGED`. The sums
+are the same whenever that happens, so what is due is decided by cost alone: rows not yet merged
+are never much more than a quarter of all. Merged rows are also added up by day, see
+`engine.jobs.days`.
+"""
+
+import duckdb
+import pyarrow as pa
+
+from engine.asking import number
+from engine.jobs.cells import cells
+from engine.jobs.days import MERGED, add_days
+from engine.jobs.deployments import HOUR_S
+from engine.panes import pane_of
+
+__all__ = ["Decisions", "backfill_decisions", "merge_decisions"]
+
+_CHECK_BLOCKS = 120  # about a minute at one commit every half second, as for other panes
+_CHECK_ROWS = 100_000  # read in some milliseconds
+_MOST_REWRITTEN = 4  # rows written anew for one that is merged: bounds what merging costs
+_RANGE = 1 << 20  # stored lines counted at a time
+
+_KEYS = "hour_s, model_id, job_id, label, prediction, label_source"
+_INSERT = f"INSERT INTO decision_panes ({_KEYS}, count, block_seq)"
+
+
+class Decisions:
+    """Counts the decisions of block after block on one cursor.
+
+    Parameters
+    ----------
+    cursor : duckdb.DuckDBPyConnection
+        On the tables of `engine.rows`, inside a transaction whenever a method is called.
+    """
+
+    def __init__(self, cursor: duckdb.DuckDBPyConnection) -> None:
+        self._cursor = cursor
+        self._blocks, self._most = 0, _CHECK_ROWS
+        self._rows = number(cursor, f"SELECT count(*) {_NEW}")
+
+    def count_fresh(self, rows: pa.Table, block_seq: int) -> None:
+        """Count the predictions of a block that nothing stored, and no vote, has to do with.
+
+        Parameters
+        ----------
+        rows : pyarrow.Table
+            Its predictions: `model_id`, `job_id`, `event_us`, `label`, `label_number`,
+            `prediction`, `prediction_number` and `fresh`.
+        block_seq : int
+            The number of the block's first line.
+        """
+        found = cells(rows)
+        if found is None:
+            return
+        self._cursor.register("b_decisions", found)
+        self._rows += number(
+            self._cursor, f"{_INSERT} SELECT {_KEYS}, count, {block_seq} FROM b_decisions"
+        )
+        self._cursor.unregister("b_decisions")
+
+    def count_touched(self, block_seq: int) -> None:
+        """Count what the settling of touched keys changed (`engine.pairing`)."""
+        self._cursor.execute(_TOUCHED)
+        self._rows += number(self._cursor, _DIFFERENCE.format(block_seq=block_seq))
+
+    def merge(self) -> None:
+        """Merge the deltas at the end of a block, if it is time and does not cost too much."""
+        if not self._rows:
+            return
+        self._blocks += 1
+        if self._blocks < _CHECK_BLOCKS and self._rows < self._most:
+            return
+        self._blocks = 0
+        if number(self._cursor, _COUNT_HOURS) > _MOST_REWRITTEN * self._rows:
+            self._most = self._rows + _CHECK_ROWS
+            return
+        merge_decisions(self._cursor)
+        self._rows, self._most = 0, _CHECK_ROWS
+
+
+def merge_decisions(cursor: duckdb.DuckDBPyConnection) -> None:
+    """Merge all rows of the hours that have deltas; what adds up to nothing goes."""
+    cursor.execute(
+        f"CREATE OR REPLACE TEMP TABLE t_merged AS SELECT {_KEYS}, sum(count)::BIGINT AS count,"
+        f" {MERGED} AS block_seq FROM decision_panes SEMI JOIN (SELECT hour_s {_NEW})"
+        f" USING (hour_s) GROUP BY {_KEYS} HAVING sum(count) <> 0 ORDER BY {_KEYS}"
+    )
+    add_days(cursor)
+    cursor.execute(f"DELETE FROM decision_panes WHERE hour_s IN (SELECT hour_s {_NEW})")
+    cursor.execute(f"{_INSERT} SELECT * FROM t_merged")
+    cursor.execute("DROP TABLE t_merged")
+
+
+def backfill_decisions(cursor: duckdb.DuckDBPyConnection) -> None:
+    """Make `decision_panes` anew from the stored predictions and the outcomes in force."""
+    for table in ("decision_panes", "decision_days"):
+        cursor.execute(f"DELETE FROM {table}")
+    for low in range(0, number(cursor, "SELECT max(seq) + 1 FROM events_log"), _RANGE):
+        high = low + _RANGE
+        events = _EVENTS.format(low=low, high=high)
+        outcomes = _OUTCOMES.format(low=low, high=high)
+        cursor.execute(
+            f"{_INSERT} SELECT {_KEYS}, count(*), {low}"
+            f" FROM ({_decided(events, outcomes, '')}) GROUP BY {_KEYS}"
+        )
+    merge_decisions(cursor)
+
+
+_NEW = f"FROM decision_panes WHERE block_seq <> {MERGED}"
+_COUNT_HOURS = f"SELECT count(*) FROM decision_panes WHERE hour_s IN (SELECT hour_s {_NEW})"
+
+
+def _class(column: str) -> str:
+    """Give SQL for a class, NULL for a number with a fraction (as in `engine.label_side`)."""
+    return (
+        f"CASE WHEN {column}_number IS NULL OR {column}_number = trunc({column}_number)"
+        f" THEN {column} END AS {column}"
+    )
+
+
+def _decided(events: str, outcomes: str, more: str) -> str:
+    """Select the keys of events with the label that holds: the outcome's, else their own."""
+    return (
+        f"SELECT {more} {pane_of('event_time', HOUR_S)} AS hour_s, model_id, job_id,"
+        f" {_class('label')}, {_class('prediction')}, label_source FROM ("
+        " SELECT e.event_time, e.model_id, e.job_id, e.prediction, e.prediction_number,"
+        " CASE WHEN o.event_seq IS NULL THEN e.label ELSE o.label END AS label,"
+        " CASE WHEN o.event_seq IS NULL THEN e.label_number ELSE o.label_number END"
+        " AS label_number,"
+        " CASE WHEN o.event_seq IS NOT NULL THEN o.label_source"
+        " WHEN e.label IS NOT NULL THEN 'prediction' END AS label_source"
+        f" FROM {events} e LEFT JOIN {outcomes} o ON o.event_seq = e.seq AND o.property = '')"
+    )
+
+
+_EVENTS = (
+    "(SELECT * FROM events_log ANTI JOIN events_retired USING (seq)"
+    " WHERE seq >= {low} AND seq < {high})"
+)
+_OUTCOMES = (
+    "(SELECT x.* FROM outcomes x ANTI JOIN outcomes_retired z ON z.seq = x.seq"
+    " WHERE x.event_seq >= {low} AND x.event_seq < {high})"
+)
+_WINNING = "(SELECT * FROM (FROM t_old UNION ALL FROM t_new) SEMI JOIN t_winners USING (seq))"
+
+# In one statement DuckDB 2.0 takes the sum of these weights for 0 where an outcomes table is empty,
+# and leaves everything out; so they become a table first.
+_TOUCHED = (
+    "CREATE OR REPLACE TEMP TABLE t_decided AS"
+    f" {_decided('t_old', 't_outcomes_old', '-1 AS weight,')} UNION ALL"
+    f" {_decided(_WINNING, 't_outcomes', '1 AS weight,')}"
+)
+_DIFFERENCE = (
+    f"{_INSERT} SELECT {_KEYS}, sum(weight)::BIGINT, {{block_seq}} FROM t_decided"
+    f" GROUP BY {_KEYS} HAVING sum(weight) <> 0"
+)

@@ -1,0 +1,158 @@
+"""The rows of a job that hold now, as SQL: predictions in force with the label that holds."""
+
+from collections.abc import Iterable, Sequence
+
+import duckdb
+
+from engine.asking import first
+from engine.jobs.deployments import MODEL_JOBS
+from engine.jobs.filters import Predicate
+
+__all__ = [
+    "OUTCOME",
+    "Part",
+    "class_of",
+    "events_in_job",
+    "events_sql",
+    "in_job_sql",
+    "labels_sql",
+    "mapped_models",
+    "own_rows_sql",
+    "rows_sql",
+]
+
+Part = tuple[int, int] | None
+"""A range of `seq`, [low, high); None: the whole log."""
+
+OUTCOME = ("label", "label_number", "label_time", "label_source")
+"""The columns that an outcome says of its event."""
+
+_EVENT = (
+    "e.seq, e.model_id, e.event_id, e.event_time, e.received_time, e.prediction,"
+    " e.prediction_number, e.score, e.job_id, e.batch_id, e.bucket_id, e.raw"
+)
+
+
+def mapped_models(cursor: duckdb.DuckDBPyConnection, job_id: str) -> tuple[str, ...]:
+    """Name the models whose events belong to a job when they name none themselves."""
+    rows = cursor.execute(
+        f"SELECT model_id FROM ({MODEL_JOBS}) WHERE job_id = $job ORDER BY 1", {"job": job_id}
+    ).fetchall()
+    return tuple(model for (model,) in rows)
+
+
+def in_job_sql(alias: str, job_id: str, mapped: Sequence[str]) -> tuple[str, dict[str, object]]:
+    """Give SQL for whether a row belongs to a job, and its parameters.
+
+    As `engine.jobs.deployments.in_job`, without asking for the models with every row.
+    """
+    values: dict[str, object] = {"job": job_id}
+    if not mapped:
+        return f"{alias}.job_id = $job", values
+    named = {f"own{index}": model for index, model in enumerate(mapped)}
+    listed = ", ".join(f"${name}" for name in named)
+    return (
+        f"({alias}.job_id = $job OR ({alias}.job_id IS NULL AND {alias}.model_id IN ({listed})))",
+        {**values, **named},
+    )
+
+
+def events_in_job(cursor: duckdb.DuckDBPyConnection, job_id: str) -> tuple[str, dict[str, object]]:
+    """Give the shortest SQL for whether a row ``e`` of `events_log` belongs to a job.
+
+    Either form of belonging is left out where no event in the store has it: together they cannot
+    be told while scanning, which makes a count take twice as long.
+    """
+    mapped = mapped_models(cursor, job_id)
+    if not mapped or not _any_event(cursor, "job_id IS NULL"):
+        return in_job_sql("e", job_id, ())
+    sql, values = in_job_sql("e", job_id, mapped)
+    if not _any_event(cursor, "job_id = $job", {"job": job_id}):
+        del values["job"]
+        sql = f"e.job_id IS NULL AND e.model_id IN ({', '.join(f'${name}' for name in values)})"
+    return sql, values
+
+
+def _any_event(
+    cursor: duckdb.DuckDBPyConnection, where: str, values: dict[str, object] | None = None
+) -> bool:
+    """Tell whether there is such an event; row groups without any are passed over."""
+    return first(cursor, f"SELECT 1 FROM events_log WHERE {where} LIMIT 1", values) is not None
+
+
+def class_of(name: str) -> str:
+    """Give SQL for a class: NULL for a number with a fraction."""
+    return (
+        f"CASE WHEN {name}_number IS NULL OR {name}_number = trunc({name}_number) THEN {name} END"
+    )
+
+
+def events_sql(wheres: Iterable[str], predicates: Iterable[Predicate], part: Part = None) -> str:
+    """Select events in force, of a part of the log, that pass what needs no label to be told.
+
+    Parameters
+    ----------
+    wheres : iterable of str
+        Conditions on rows ``e`` of `events_log`.
+    predicates : iterable of Predicate
+    part : tuple of int, optional
+    """
+    if part is not None:
+        wheres = [*wheres, f"e.seq >= {part[0]}", f"e.seq < {part[1]}"]
+    events = (
+        "SELECT e.* FROM events_log e ANTI JOIN events_retired USING (seq)"
+        f" WHERE {' AND '.join(wheres)}"
+    )
+    for predicate in predicates:
+        if not predicate.reads_labels:
+            events = f"SELECT * FROM ({events}) r WHERE {predicate.sql}"
+    return events
+
+
+def labels_sql(predicates: Iterable[Predicate]) -> str:
+    """Give SQL, over rows ``r``, of what needs the label to be told."""
+    return " AND ".join(each.sql for each in predicates if each.reads_labels) or "true"
+
+
+def rows_sql(events: str, part: Part = None) -> str:
+    """Select the rows behind `events`, a SELECT of `events_log` with whatever conditions.
+
+    Columns: those of the public view `events` but `properties`, with `seq` and `raw`. `part` is the
+    range of `seq`, [low, high), that they are known to lie in.
+    """
+    return (
+        f"SELECT {_EVENT},"
+        " CASE WHEN o.event_seq IS NULL THEN e.label ELSE o.label END AS label,"
+        " CASE WHEN o.event_seq IS NULL THEN e.label_number ELSE o.label_number END"
+        " AS label_number,"
+        " CASE WHEN o.event_seq IS NOT NULL THEN o.label_time"
+        " WHEN e.label IS NOT NULL THEN e.event_time END AS label_time,"
+        " CASE WHEN o.event_seq IS NOT NULL THEN o.label_source"
+        " WHEN e.label IS NOT NULL THEN 'prediction' END AS label_source"
+        f" FROM ({events}) e LEFT JOIN ({_outcomes_sql(part)}) o ON o.event_seq = e.seq"
+    )
+
+
+def own_rows_sql(events: str, part: Part = None, *, decided: bool) -> str:
+    """Select the rows as `rows_sql`, with the labels that the events say themselves.
+
+    With `decided` those alone that have an outcome, whose columns are ``held_label``,
+    ``held_label_number``, ``held_label_time`` and ``held_label_source``.
+    """
+    held = "".join(f", o.{name} AS held_{name}" for name in OUTCOME) if decided else ""
+    joined = f" JOIN ({_outcomes_sql(part)}) o ON o.event_seq = e.seq" if decided else ""
+    return (
+        f"SELECT {_EVENT}, e.label, e.label_number,"
+        " CASE WHEN e.label IS NOT NULL THEN e.event_time END AS label_time,"
+        f" CASE WHEN e.label IS NOT NULL THEN 'prediction' END AS label_source{held}"
+        f" FROM ({events}) e{joined}"
+    )
+
+
+def _outcomes_sql(part: Part = None) -> str:
+    """Select the outcomes in force of events in a range of `seq`, [low, high)."""
+    within = "" if part is None else f" AND event_seq >= {part[0]} AND event_seq < {part[1]}"
+    return (
+        f"SELECT event_seq, {', '.join(OUTCOME)} FROM outcomes"
+        f" ANTI JOIN outcomes_retired USING (seq) WHERE property = ''{within}"
+    )

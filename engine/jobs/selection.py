@@ -1,0 +1,115 @@
+"""What was decided in a selection of a job's events, counted from the stored events.
+
+Where a filter reads the events' JSON, the labels that hold are joined to the events that pass it;
+where all are on columns there is a shorter way (`engine.jobs.column_tally`).
+
+The log is counted in parts, which several cursors may do at the same time. Parts must see one state
+of the store: whoever runs them begins their transactions between two commits of the writer.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from itertools import pairwise
+
+import duckdb
+import pyarrow as pa
+
+from engine.asking import first
+from engine.jobs.column_tally import ColumnTally
+from engine.jobs.filters import Predicate, compile_filters
+from engine.jobs.questions import JobQuestion
+from engine.jobs.rows_of_job import (
+    Part,
+    class_of,
+    events_in_job,
+    events_sql,
+    labels_sql,
+    rows_sql,
+)
+from engine.jobs.tally import CELL, ENDS, Cell, Run, Statement, Tally, cell_of, one_by_one
+
+__all__ = ["Cell", "Run", "Statement", "Tally", "one_by_one", "tally_events"]
+
+_PART_LINES = 1 << 19  # lines of the log below which a part is not worth its start
+
+
+def tally_events(
+    cursor: duckdb.DuckDBPyConnection,
+    question: JobQuestion,
+    changed: Sequence[int] = (),
+    run: Run | None = None,
+) -> Tally:
+    """Count the events of a job that are in the range and pass all filters.
+
+    Parameters
+    ----------
+    cursor : duckdb.DuckDBPyConnection
+    question : JobQuestion
+    changed : sequence of int
+        `seq` of events to look for in the selection.
+    run : callable, optional
+        Runs the parts; one after another on the cursor if absent.
+    """
+    predicates = compile_filters(question.filters)
+    inside, values = events_in_job(cursor, question.job_id)
+    for predicate in predicates:
+        values |= predicate.parameters
+    wheres = (inside, *_in_range(question.start_us, question.end_us))
+    parts = _parts(cursor, parallel=run is not None)
+    run = run or one_by_one(cursor)
+    if any(predicate.reads_raw for predicate in predicates):
+        more = {"changed": list(changed)} if changed else {}
+        statements = [
+            (_count_sql(wheres, predicates, part, listed=bool(changed)), values | more)
+            for part in parts
+        ]
+        total = Tally()
+        for rows in run(statements):
+            total = total.merge(_tally(rows))
+        return total
+    return ColumnTally(wheres, predicates, values).tally(parts, changed, run)
+
+
+def _in_range(start_us: int | None, end_us: int | None) -> list[str]:
+    """Give SQL for whether an event of `e` is in a range of event time."""
+    found = [] if start_us is None else [f"e.event_time >= make_timestamp({start_us})"]
+    return found if end_us is None else [*found, f"e.event_time < make_timestamp({end_us})"]
+
+
+def _parts(cursor: duckdb.DuckDBPyConnection, *, parallel: bool) -> list[Part]:
+    """Cut the log into ranges of `seq`."""
+    span = first(cursor, "SELECT min(seq), max(seq) + 1 FROM events_log") if parallel else None
+    if span is None or span[0] is None or span[1] - span[0] < 2 * _PART_LINES:
+        return [None]
+    low, high = span
+    count = min(8, (high - low) // _PART_LINES)
+    cuts = [low + (high - low) * index // count for index in range(count + 1)]
+    return list(pairwise(cuts))
+
+
+def _count_sql(
+    wheres: Sequence[str], predicates: Sequence[Predicate], part: Part, *, listed: bool
+) -> str:
+    """Select the cells of the rows that fulfil everything, for `_tally`.
+
+    With `listed` also those `seq` of them that are in the parameter `changed`.
+    """
+    member = ", r.seq IN (SELECT unnest($changed::BIGINT[])) AS hit" if listed else ""
+    found = "list(seq) FILTER (hit)" if listed else "NULL::BIGINT[]"
+    return (
+        f"SELECT {CELL}, count(*) AS count, {ENDS.format('', '')}, {found} AS changed FROM ("
+        f"SELECT r.model_id, {class_of('r.label')} AS label, {class_of('r.prediction')}"
+        f" AS prediction, r.label_source, r.event_time, r.seq{member}"
+        f" FROM ({rows_sql(events_sql(wheres, predicates, part), part)}) r"
+        f" WHERE {labels_sql(predicates)}) GROUP BY {CELL}"
+    )
+
+
+def _tally(rows: pa.Table) -> Tally:
+    """Read what `_count_sql` has found."""
+    total = Tally()
+    for row in rows.to_pylist():
+        cells: Counter[Cell] = Counter({cell_of(row): row["count"]})
+        found = tuple(row["changed"] or ())
+        total = total.merge(Tally(cells, row["first_us"], row["last_us"], found))
+    return total
