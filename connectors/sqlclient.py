@@ -1,4 +1,4 @@
-"""The asking side of `bellwether sql`: from the running owner, or from the file when none runs.
+"""Asking a data folder, in SQL or by calls: its running owner, or the file when none runs.
 
 Both ways give the same rows and the same errors. The lock of the data folder decides: when it is
 held, it names the owner's socket; when it is free, it is held here, shared, for as long as the file
@@ -13,22 +13,30 @@ import json
 import os
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
 
+import orjson
 import pyarrow as pa
 
 from connectors.sqlwire import (
+    REQUEST_BYTES_MAX,
     TIME_LIMIT_S,
     FrameReader,
     check_time_limit,
     receive_json,
     send_json,
 )
-from engine.errors import ConfigurationError, QueryError, StoreError
+from engine.errors import ConfigurationError, NotFoundError, QueryError, StoreError
 
-__all__ = ["DATABASE_NAME", "LOCK_NAME", "query"]
+__all__ = ["DATABASE_NAME", "LOCK_NAME", "call", "query"]
+
+if TYPE_CHECKING:
+    import duckdb
+
+_Answer = TypeVar("_Answer")
 
 DATABASE_NAME = "bellwether.duckdb"
 LOCK_NAME = "lock"
@@ -70,6 +78,68 @@ def query(data: str, sql: str, time_limit_s: float = TIME_LIMIT_S) -> pa.Table:
     StoreError
         The file is damaged, or its owner does not answer.
     """
+    return _asked(
+        data,
+        time_limit_s,
+        {"sql": sql, "limit_seconds": time_limit_s},
+        _table,
+        lambda folder: _from_file(folder, sql, time_limit_s),
+    )
+
+
+def call(
+    data: str, name: str, arguments: Mapping[str, Any], time_limit_s: float = TIME_LIMIT_S
+) -> Any:
+    """Call one function of the owner's table, or the same one on the file.
+
+    Parameters
+    ----------
+    data : str
+        The data folder.
+    name : str
+        See `connectors.calltable`.
+    arguments : mapping
+        What JSON knows.
+    time_limit_s : float
+        Above 0, at most an hour.
+
+    Returns
+    -------
+    Any
+        What JSON knows.
+
+    Raises
+    ------
+    ConfigurationError
+        There is no such folder, nothing has been stored in it, or only by an older version.
+    NotFoundError
+        The arguments name something that there is not.
+    QueryError
+        There is no such call, its arguments are off, or it takes too long.
+    StoreError
+        The file is damaged, or its owner does not answer, or fails.
+    """
+    request = {"call": name, "arguments": dict(arguments), "limit_seconds": time_limit_s}
+    if len(json.dumps(request)) > REQUEST_BYTES_MAX:
+        msg = f"`arguments` must be at most {REQUEST_BYTES_MAX} bytes with the rest, got more"
+        raise QueryError(msg)
+    return _asked(
+        data,
+        time_limit_s,
+        request,
+        _called,
+        lambda folder: _called_on_file(folder, name, arguments, time_limit_s),
+    )
+
+
+def _asked(
+    data: str,
+    time_limit_s: float,
+    request: dict[str, Any],
+    answer: Callable[[socket.socket], _Answer],
+    from_file: Callable[[Path], _Answer],
+) -> _Answer:
+    """Send a request to the owner and take the answer, or ask the file where there is none."""
     folder = Path(data)
     check_time_limit(time_limit_s)
     _check_folder(folder, data)
@@ -78,11 +148,11 @@ def query(data: str, sql: str, time_limit_s: float = TIME_LIMIT_S) -> pa.Table:
     while True:
         with _lock_when_free(folder) as free:
             if free:
-                return _from_file(folder, sql, time_limit_s)
+                return from_file(folder)
         owner = _owner(folder)
         asked_s = time.monotonic()
         try:
-            return _from_owner(owner, sql, time_limit_s)
+            return _from_owner(owner, request, time_limit_s, answer)
         except _UnansweredError as error:
             now_s = time.monotonic()
             if not was_cut_off and now_s - asked_s > 1:  # it ran, and its owner went: once more
@@ -147,7 +217,12 @@ def _no_answer(data: str, owner: _Owner) -> str:
     return f"{data} is in use by {who}, which does not answer questions"
 
 
-def _from_owner(owner: _Owner, sql: str, time_limit_s: float) -> pa.Table:
+def _from_owner(
+    owner: _Owner,
+    request: dict[str, Any],
+    time_limit_s: float,
+    answer: Callable[[socket.socket], _Answer],
+) -> _Answer:
     if not owner.socket:
         raise _UnansweredError
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
@@ -155,8 +230,8 @@ def _from_owner(owner: _Owner, sql: str, time_limit_s: float) -> pa.Table:
         connection.settimeout(time_limit_s + _PATIENCE_S)
         try:
             connection.connect(owner.socket)
-            send_json(connection, {"sql": sql, "limit_seconds": time_limit_s})
-            return _answer(connection)
+            send_json(connection, request)
+            return answer(connection)
         except TimeoutError as error:
             msg = f"the query must be done within {time_limit_s:g} s; its owner did not answer"
             raise QueryError(msg) from error
@@ -168,7 +243,7 @@ def _from_owner(owner: _Owner, sql: str, time_limit_s: float) -> pa.Table:
             raise _UnansweredError from error
 
 
-def _answer(connection: socket.socket) -> pa.Table:
+def _table(connection: socket.socket) -> pa.Table:
     _raise_if_error(receive_json(connection))
     frames = io.BufferedReader(FrameReader(connection), 1 << 20)
     with pa.ipc.open_stream(frames) as stream:
@@ -179,26 +254,57 @@ def _answer(connection: socket.socket) -> pa.Table:
     return table
 
 
+def _called(connection: socket.socket) -> Any:
+    _raise_if_error(receive_json(connection))
+    with io.BufferedReader(FrameReader(connection), 1 << 20) as frames:
+        return orjson.loads(frames.read())["answer"]
+
+
 def _raise_if_error(message: dict[str, object]) -> None:
-    if "error" in message:
-        raise QueryError(str(message["error"]))
+    if "error" not in message:
+        return
+    text, kind = str(message["error"]), message.get("kind")
+    if kind == "fault":
+        msg = f"the running owner failed: {text}"
+        raise StoreError(msg)
+    raise NotFoundError(text) if kind == "not_found" else QueryError(text)
 
 
 def _from_file(folder: Path, sql: str, time_limit_s: float) -> pa.Table:
+    from connectors.sqlquery import answering  # noqa: PLC0415 - with DuckDB, as below
+
+    # One thread, as the owner has: sums of floats then come out the same, to the last bit.
+    with (
+        _opened(folder, 1) as connection,
+        answering(connection, sql, time_limit_s) as answer,
+    ):
+        return pa.Table.from_batches(list(answer.batches), answer.schema)
+
+
+def _called_on_file(
+    folder: Path, name: str, arguments: Mapping[str, Any], time_limit_s: float
+) -> Any:
+    from connectors.calls import answered  # noqa: PLC0415 - with DuckDB, as below
+    from connectors.calltable import calls_on_file, check_schema  # noqa: PLC0415
+
+    with _opened(folder, len(os.sched_getaffinity(0))) as connection:
+        check_schema(connection, folder)
+        answer = answered(connection, calls_on_file(), name, arguments, time_limit_s)
+    return orjson.loads(answer)
+
+
+def _opened(folder: Path, threads: int) -> "duckdb.DuckDBPyConnection":
     import duckdb  # noqa: PLC0415 - takes 0.15 s, which asking an owner need not spend
 
-    from connectors.sqlquery import DATABASE_CONFIG, answering  # noqa: PLC0415 - as above
+    from connectors.sqlquery import DATABASE_CONFIG  # noqa: PLC0415 - as above
 
     path = folder / DATABASE_NAME
     if not path.exists():
         msg = f"`--data` must be a data folder, got {folder}, which holds no {DATABASE_NAME} yet"
         raise ConfigurationError(msg)
     try:
-        # One thread, as the owner has: sums of floats then come out the same, to the last bit.
-        config = {**DATABASE_CONFIG, "threads": 1}
-        connection = duckdb.connect(str(path), read_only=True, config=config)
+        config = {**DATABASE_CONFIG, "threads": threads}
+        return duckdb.connect(str(path), read_only=True, config=config)
     except duckdb.Error as error:
         msg = f"{path} cannot be opened: {' '.join(str(error).split())}"
         raise StoreError(msg) from error
-    with connection, answering(connection, sql, time_limit_s) as answer:
-        return pa.Table.from_batches(list(answer.batches), answer.schema)

@@ -32,8 +32,10 @@ __all__ = [
     "DATABASE_CONFIG",
     "Answer",
     "Cursors",
+    "Reading",
     "answering",
     "check_database",
+    "reading",
 ]
 
 # What a database must be opened with before anybody's SQL may run on it: the owner's store and a
@@ -103,24 +105,51 @@ def answering(
     QueryError
         The statement is malformed or forbidden, fails, or takes too long.
     """
-    cursor = connection.cursor()
+    with reading(connection, time_limit_s, gone) as ours:
+        with ours.faults_named():
+            _check(ours.cursor, sql)
+            reader = ours.cursor.sql(sql).to_arrow_reader(_ROWS)
+        try:
+            yield Answer(reader.schema, _taken(reader, ours))
+        finally:
+            reader.close()
+
+
+@contextmanager
+def reading(
+    connection: Cursors, time_limit_s: float, gone: Callable[[], bool] = lambda: False
+) -> Iterator["Reading"]:
+    """Open a read-only transaction on a cursor of its own, watched, and roll it back at the end.
+
+    Parameters are those of `answering`.
+    """
+    cursors: list[duckdb.DuckDBPyConnection] = []
     try:
-        with _faults_named():
-            _check(cursor, sql)
-            cursor.execute(f"SET operator_memory_limit = '{_OPERATOR_MEMORY}'")
-            cursor.execute("BEGIN TRANSACTION READ ONLY")
-            # The transaction of the database proper begins with its first use, and only then is
-            # `force_checkpoint()` refused, which would roll back the writer's transaction.
-            cursor.execute("SELECT 1 FROM duckdb_tables() LIMIT 1").fetchall()
-        with _watched(cursor, time_limit_s, gone) as watch:
-            with _faults_named(watch):
-                reader = cursor.sql(sql).to_arrow_reader(_ROWS)
-            try:
-                yield Answer(reader.schema, _taken(reader, watch))
-            finally:
-                reader.close()
+        with _one_line_faults():
+            _begun(connection, cursors)
+        ours = Reading(connection, cursors, time_limit_s, gone)
+        try:
+            yield ours
+        finally:
+            ours.end()
     finally:
-        _rolled_back(cursor)
+        for cursor in cursors:
+            _rolled_back(cursor)
+
+
+def _begun(connection: Cursors, cursors: list[duckdb.DuckDBPyConnection]) -> None:
+    """Open one cursor more, in a read-only transaction."""
+    cursor = connection.cursor()
+    cursors.append(cursor)
+    cursor.execute(f"SET operator_memory_limit = '{_OPERATOR_MEMORY}'")
+    _begin(cursor)
+
+
+def _begin(cursor: duckdb.DuckDBPyConnection) -> None:
+    cursor.execute("BEGIN TRANSACTION READ ONLY")
+    # The transaction of the database proper begins with its first use, and only then is
+    # `force_checkpoint()` refused, which would roll back the writer's transaction.
+    cursor.execute("SELECT 1 FROM duckdb_tables() LIMIT 1").fetchall()
 
 
 def check_database(connection: Cursors) -> None:
@@ -163,25 +192,24 @@ def _kinds(cursor: duckdb.DuckDBPyConnection, sql: str) -> list[str]:
         return ["another kind"]
 
 
-def _taken(reader: pa.RecordBatchReader, watch: "_Watch") -> Iterator[pa.RecordBatch]:
+def _taken(reader: pa.RecordBatchReader, ours: "Reading") -> Iterator[pa.RecordBatch]:
     while True:
-        with _faults_named(watch):
+        with ours.faults_named():
             try:
                 batch = reader.read_next_batch()
             except StopIteration:
                 return
         yield batch
-        watch.check()
+        ours.check()
 
 
 @contextmanager
-def _faults_named(watch: "_Watch | None" = None) -> Iterator[None]:
+def _one_line_faults(check: Callable[[], None] = lambda: None) -> Iterator[None]:
     """Turn what DuckDB raises, by itself or through Arrow's stream of batches, into one line."""
     try:
         yield
     except (duckdb.Error, pa.ArrowException, OSError) as error:
-        if watch is not None:
-            watch.check()
+        check()
         raise QueryError(_one_line(str(error))) from error
 
 
@@ -203,23 +231,58 @@ def _rolled_back(cursor: duckdb.DuckDBPyConnection) -> None:
         cursor.close()
 
 
-class _Watch:
-    """Stops a statement whose time is up or whose client has gone."""
+class Reading:
+    """A read-only transaction, and the watch that stops it when time is up or its client has gone.
+
+    Attributes
+    ----------
+    cursor : duckdb.DuckDBPyConnection
+        In the transaction.
+    """
 
     def __init__(
-        self, cursor: duckdb.DuckDBPyConnection, time_limit_s: float, gone: Callable[[], bool]
+        self,
+        connection: Cursors,
+        cursors: list[duckdb.DuckDBPyConnection],
+        time_limit_s: float,
+        gone: Callable[[], bool],
     ) -> None:
-        self._cursor, self._limit_s, self._gone = cursor, time_limit_s, gone
+        self.cursor = cursors[0]
+        self._connection, self._cursors = connection, cursors
+        self._limit_s, self._gone = time_limit_s, gone
         self._deadline_s = time.monotonic() + time_limit_s
         self._why: str | None = None
         self._done = threading.Event()
         self._thread = threading.Thread(target=self._look, name="sql-watch", daemon=True)
         self._thread.start()
 
+    @property
+    def stopped(self) -> bool:
+        """Whether it was stopped: nobody wants the answer any more."""
+        return self._why is not None
+
     def check(self) -> None:
         """Raise QueryError when the statement has been stopped."""
         if self._why is not None:
             raise QueryError(self._why)
+
+    def renew(self) -> None:
+        """Begin the transaction anew: from now on it sees the newest commit."""
+        self.check()
+        with self.faults_named():
+            self.cursor.execute("ROLLBACK")
+            _begin(self.cursor)
+
+    def beside(self) -> duckdb.DuckDBPyConnection:
+        """Give a further cursor in a transaction of its own, which may see a later commit."""
+        _begun(self._connection, self._cursors)
+        return self._cursors[-1]
+
+    @contextmanager
+    def faults_named(self) -> Iterator[None]:
+        """Turn what DuckDB raises within into one line, or into why it was stopped."""
+        with _one_line_faults(self.check):
+            yield
 
     def end(self) -> None:
         """Let go of the cursor."""
@@ -234,15 +297,5 @@ class _Watch:
                 self._why = "the query was stopped: nobody waits for it, or the owner is stopping"
             if self._why is not None:
                 # Again and again: what comes before a statement begins to run is forgotten.
-                self._cursor.interrupt()
-
-
-@contextmanager
-def _watched(
-    cursor: duckdb.DuckDBPyConnection, time_limit_s: float, gone: Callable[[], bool]
-) -> Iterator[_Watch]:
-    watch = _Watch(cursor, time_limit_s, gone)
-    try:
-        yield watch
-    finally:
-        watch.end()
+                for cursor in list(self._cursors):
+                    cursor.interrupt()

@@ -1,4 +1,4 @@
-"""The owner's side of `bellwether sql`: read-only SQL on a Unix socket while a run goes on.
+"""The owner's side of `bellwether sql`: read-only SQL and calls on a Unix socket during a run.
 
 Promise: each question sees one commit, whole, and never blocks or breaks the writer. At most
 `CLIENTS` are answered at once, further ones wait. A client that says nothing for `SILENCE_S`, or
@@ -7,7 +7,8 @@ are answered: the socket has mode 0600, lies in a folder of its own with mode 07
 is asked who calls. The folder is a fresh one for temporary files, as a data folder's path may be
 longer than the 108 bytes that the address of a socket has.
 
-What is said there stands in `connectors.sqlwire`, what is allowed in `connectors.sqlquery`.
+What is said there stands in `connectors.sqlwire`, what is allowed in `connectors.sqlquery`, what
+can be called in the table that the owner is given.
 """
 
 import contextlib
@@ -27,11 +28,13 @@ from typing import Any
 
 import pyarrow as pa
 
+from connectors.calls import Calls, answered
 from connectors.sqlquery import Answer, Cursors, answering, check_database
 from connectors.sqlwire import (
     TIME_LIMIT_S,
     FrameWriter,
     check_time_limit,
+    error_frame,
     receive_json,
     send_json,
 )
@@ -61,6 +64,8 @@ class SqlServer:
         For questions that name no limit of their own.
     silence_s : float
         How long a client may say nothing before its question is there.
+    calls : Calls
+        What can be called, by name.
 
     Raises
     ------
@@ -73,8 +78,10 @@ class SqlServer:
         connection: Cursors,
         time_limit_s: float = TIME_LIMIT_S,
         silence_s: float = SILENCE_S,
+        calls: Calls | None = None,
     ) -> None:
         check_database(connection)
+        self._calls: Calls = {} if calls is None else calls
         self._connection, self._time_limit_s, self._silence_s = connection, time_limit_s, silence_s
         self._closing = threading.Event()
         self._free = threading.BoundedSemaphore(CLIENTS)
@@ -138,9 +145,10 @@ class SqlServer:
         try:
             _check_caller(connection)
             request = receive_json(connection, within_s=self._silence_s)
-            sql, limit_s = self._question(request)
+            limit_s = self._limit(request)
+            question = _call_of(request) if "call" in request else _sql_of(request)
         except (QueryError, ValueError, RecursionError) as error:
-            send_json(connection, {"error": _line(error)})
+            send_json(connection, {"error": _line(error), "kind": "query"})
             return
         deadline_s = time.monotonic() + limit_s
 
@@ -148,6 +156,14 @@ class SqlServer:
             # One look beyond the deadline, so that the reason can still be told.
             connection.settimeout(max(deadline_s - time.monotonic(), 0) + _LOOK_S)
 
+        if isinstance(question, str):
+            self._answer_sql(connection, question, limit_s, ready)
+        else:
+            self._answer_call(connection, *question, limit_s, ready)
+
+    def _answer_sql(
+        self, connection: socket.socket, sql: str, limit_s: float, ready: Callable[[], None]
+    ) -> None:
         rows, started = 0, False
         try:
             with answering(self._connection, sql, limit_s, self._gone(connection)) as answer:
@@ -165,20 +181,64 @@ class SqlServer:
         ready()
         send_json(connection, outcome)
 
+    def _answer_call(
+        self,
+        connection: socket.socket,
+        name: str,
+        arguments: dict[str, Any],
+        limit_s: float,
+        ready: Callable[[], None],
+    ) -> None:
+        try:
+            gone = self._gone(connection)
+            answer = answered(self._connection, self._calls, name, arguments, limit_s, gone=gone)
+        except Exception as error:
+            if not self._closing.is_set():  # else, as above
+                ready()
+                send_json(connection, error_frame(error))
+            if not isinstance(error, QueryError):
+                raise  # a fault of ours: the owner's terminal shows where
+            return
+        if self._closing.is_set():
+            return
+        ready()
+        send_json(connection, {})
+        raw = FrameWriter(connection, ready)
+        with io.BufferedWriter(raw, _BUFFER_BYTES) as frames:
+            for part in (b'{"answer":', answer, b"}"):
+                frames.write(part)
+        FrameWriter(connection, ready).end()
+
     def _gone(self, connection: socket.socket) -> Callable[[], bool]:
         poll = select.poll()
         poll.register(connection, select.POLLHUP | select.POLLERR)
         return lambda: self._closing.is_set() or bool(poll.poll(0))
 
-    def _question(self, request: dict[str, Any]) -> tuple[str, float]:
-        sql, limit_s = request.get("sql"), request.get("limit_seconds", self._time_limit_s)
-        if not isinstance(sql, str):
-            msg = f"`sql` must be text, got {type(sql).__name__}"
-            raise QueryError(msg)
+    def _limit(self, request: dict[str, Any]) -> float:
+        limit_s = request.get("limit_seconds", self._time_limit_s)
         if isinstance(limit_s, bool) or not isinstance(limit_s, int | float):
             msg = f"`limit_seconds` must be a number, got {type(limit_s).__name__}"
             raise QueryError(msg)
-        return sql, check_time_limit(limit_s)
+        return check_time_limit(limit_s)
+
+
+def _sql_of(request: dict[str, Any]) -> str:
+    sql = request.get("sql")
+    if not isinstance(sql, str):
+        msg = f"`sql` must be text, got {type(sql).__name__}"
+        raise QueryError(msg)
+    return sql
+
+
+def _call_of(request: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    name, arguments = request["call"], request.get("arguments", {})
+    if not isinstance(name, str):
+        msg = f"`call` must be text, got {type(name).__name__}"
+        raise QueryError(msg)
+    if not isinstance(arguments, dict):
+        msg = f"`arguments` must be an object, got {type(arguments).__name__}"
+        raise QueryError(msg)
+    return name, arguments
 
 
 def remove_stale(path: str) -> None:

@@ -9,6 +9,15 @@ question::
              empty frame
              frame: JSON {"rows": …} or {"error": …}   what happened on the way
 
+or one call of a function (`connectors.calls`)::
+
+    client   frame: JSON {"call": …, "arguments": {…}, "limit_seconds": …}
+    owner    frame: JSON {} or {"error": …, "kind": …}  an error ends the answer
+             frames: JSON {"answer": …}, cut anywhere
+             empty frame
+
+`kind` says whose fault an error is: `query` the asker's, `not_found`, too, who named what there is
+not, `fault` the owner's own.
 """
 
 import io
@@ -19,7 +28,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from engine.errors import QueryError
+from engine.errors import NotFoundError, QueryError
 
 __all__ = [
     "REQUEST_BYTES_MAX",
@@ -28,6 +37,7 @@ __all__ = [
     "FrameReader",
     "FrameWriter",
     "check_time_limit",
+    "error_frame",
     "receive_json",
     "send_json",
 ]
@@ -58,6 +68,14 @@ def send_json(connection: socket.socket, value: dict[str, Any]) -> None:
     """Send one frame of JSON."""
     body = json.dumps(value).encode()
     connection.sendall(_LENGTH.pack(len(body)) + body)
+
+
+def error_frame(error: BaseException) -> dict[str, str]:
+    """Give the frame that tells why a call has no answer."""
+    if isinstance(error, QueryError):
+        kind = "not_found" if isinstance(error, NotFoundError) else "query"
+        return {"error": str(error), "kind": kind}
+    return {"error": f"{type(error).__name__}: {error}", "kind": "fault"}
 
 
 def receive_json(

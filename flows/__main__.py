@@ -1,4 +1,4 @@
-"""The command `bellwether`: run, sql, check, demo and anomaly.
+"""The command `bellwether`: run, sql, check, demo, anomaly and metrics.
 
 Exit codes: 0; 1 when the machine or the program is at fault (a locked or damaged data folder, a
 full disk, a fault of ours); 2 when the words of the command, the configuration, an input or a
@@ -7,17 +7,17 @@ query are.
 
 import argparse
 import os
-import signal
 import sys
-import threading
 import traceback
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import IO, NoReturn
 
 from engine.errors import BellwetherError, ConfigurationError, StoreError
 from flows.anomalywords import words_of_anomaly
+from flows.metricswords import words_of_metrics
+from flows.signals import signal_kills
 
 __all__ = ["main"]
 
@@ -26,6 +26,7 @@ _SUFFIXES = {".csv": "csv", ".json": "json", ".ndjson": "ndjson", ".parquet": "p
 _FORMATS = ("table", "csv", "json", "ndjson", "parquet")
 _SQL_BYTES_MAX = 1 << 20
 _ANOMALY = "Draw, list and change anomaly jobs."
+_METRICS = "Ask the metrics of jobs and models, of steps, and of processing."
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -107,6 +108,10 @@ def _parser() -> argparse.ArgumentParser:
         "anomaly", help=_ANOMALY, description=_ANOMALY, allow_abbrev=False
     )
     words_of_anomaly(anomaly)
+    metrics = commands.add_parser(
+        "metrics", help=_METRICS, description=_METRICS, allow_abbrev=False
+    )
+    words_of_metrics(metrics)
     return parser
 
 
@@ -209,8 +214,7 @@ def _sql(told: argparse.Namespace) -> int:
     from connectors.sqlclient import query  # noqa: PLC0415 - loads pyarrow
     from flows.render import write  # noqa: PLC0415
 
-    # Python's own handler would wait for DuckDB to come back. There is nothing to clean up here.
-    with _signal_kills():
+    with signal_kills():
         table = query(told.data, sql, told.limit_seconds)
     width = (os.get_terminal_size(sys.stdout.fileno()).columns or 80) if terminal else None
     try:
@@ -222,19 +226,6 @@ def _sql(told: argparse.Namespace) -> int:
         msg = f"the answer cannot be written: {error.strerror}"
         raise StoreError(msg) from error
     return 0
-
-
-@contextmanager
-def _signal_kills() -> Iterator[None]:
-    """Let Ctrl-C end the process at once."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGINT, signal.SIG_DFL)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
 
 
 def _statement(word: str) -> str:

@@ -9,8 +9,6 @@ import os
 import re
 import sys
 from collections.abc import Callable
-from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 import yaml
@@ -20,6 +18,7 @@ from engine.config import Settings
 from engine.errors import ConfigurationError, StoreError
 from engine.panes import text
 from flows.anomalyjobs import check_job, instant_us, relations_of, utf8
+from flows.pictures import form_of, needs_matplotlib, write_picture
 from flows.plotdata import Wish, read_picture
 from flows.render import write
 from flows.settings import Overrides, load
@@ -30,7 +29,6 @@ __all__ = ["COMMANDS"]
 
 _SECOND_US = 1_000_000
 _AHEAD_MAX_US = 3_650 * 86_400 * _SECOND_US
-_FORMS = ("png", "svg")
 
 _JOBS = """
 SELECT coalesce(j.job_id, s.job_id) AS job_id,
@@ -51,25 +49,15 @@ FROM anomaly_snapshots
 
 
 def _plot(told: argparse.Namespace) -> int:
-    path = Path(f"{_file_name(told.job)}.png" if told.output is None else told.output)
-    form = path.suffix.removeprefix(".").lower()
-    if form not in _FORMS:
-        msg = f"`--output` must be a name that ends in .png or .svg, got {told.output}"
-        raise ConfigurationError(msg)
+    path = f"{_file_name(told.job)}.png" if told.output is None else told.output
+    form = form_of(path)
     if not 0 <= told.threshold <= 100:  # NaN, too
         msg = f"`--threshold` must be from 0 to 100, got {told.threshold:g}"
         raise ConfigurationError(msg)
     wish = _wish(told)
-    draw = _drawer()
-    drawing = draw(read_picture(wish), form)
-    try:
-        path.write_bytes(drawing.content)
-    except OSError as error:
-        msg = f"`--output` must be a file that can be written, got {path}: {error.strerror}"
-        raise ConfigurationError(msg) from error
-    if drawing.lacks_letters and form == "png":
-        _say("note: no font here has some of the letters: boxes stand for them; an SVG keeps them")
-    _say(f"{path} written")
+    with needs_matplotlib("anomaly plot"):
+        from flows.anomalyplot import draw  # noqa: PLC0415 - loads matplotlib
+    write_picture(path, draw(read_picture(wish), form))
     return 0
 
 
@@ -83,27 +71,6 @@ def _wish(told: argparse.Namespace) -> Wish:
         None if told.series is None else utf8("--series", told.series),
         told.threshold,
     )
-
-
-def _drawer() -> Any:
-    """Give what draws; it needs a package that not everybody has.
-
-    Raises
-    ------
-    ConfigurationError
-        The package is missing: the message says what to install.
-    """
-    try:
-        from flows.anomalyplot import draw  # noqa: PLC0415 - loads matplotlib
-    except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] != "matplotlib":
-            raise
-        msg = (
-            "`anomaly plot` must have the package matplotlib, which is not installed; install it"
-            " with: pip install 'matplotlib>=3.9,<4'"
-        )
-        raise ConfigurationError(msg) from error
-    return draw
 
 
 def _file_name(job: str) -> str:

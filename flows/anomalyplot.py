@@ -18,7 +18,7 @@ are drawn as they are, never as formulas; letters that no font here has are told
 import io
 import re
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -34,7 +34,7 @@ from flows.lettering import fit, shown, span_words
 from flows.panels import draw_lanes, draw_scores, draw_series, legend_of, measure
 from flows.plotdata import Picture
 
-__all__ = ["FORMS", "Drawing", "draw", "figure_of", "renderer_of", "styled"]
+__all__ = ["FORMS", "Drawing", "draw", "figure_of", "rendered", "renderer_of", "styled"]
 
 FORMS = ("png", "svg")
 
@@ -84,11 +84,16 @@ def draw(picture: Picture, form: str) -> Drawing:
     form : str
         One of `FORMS`.
     """
+    return rendered(lambda: figure_of(picture), form)
+
+
+def rendered(lay_out: Callable[[], Figure], form: str) -> Drawing:
+    """Lay out a figure while `styled`, and give its bytes in one of `FORMS`."""
     out = io.BytesIO()
     nobody = {"Software": None} if form == "png" else {"Date": None, "Creator": "Bellwether"}
     with styled(), warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("always")
-        figure_of(picture).savefig(out, format=form, dpi=_DPI, metadata=nobody)
+        lay_out().savefig(out, format=form, dpi=_DPI, metadata=nobody)
     lacking = False
     for each in told:
         if _MISSING.match(str(each.message)):

@@ -106,7 +106,8 @@ def _bytes(session: Session) -> int | None:
 def _alerts(session: Session) -> int | None:
     """Count the alerts; None where no rule could give any."""
     settings = session.settings
-    watched = settings.alert_rules or any(each.reference for each in settings.models)
+    rules = (*settings.alert_rules, *settings.anomaly_rules, *settings.step_rules)
+    watched = rules or any(each.reference for each in settings.models)
     return session.counts.alerts if watched else None
 
 

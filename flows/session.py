@@ -24,13 +24,15 @@ from engine.batch import Batch
 from engine.config import Settings
 from engine.counts import Counts
 from engine.decode import canonical
-from engine.errors import ConfigurationError
+from engine.errors import ConfigurationError, StoreError
 from engine.monitor import Monitor
+from engine.processing.declared import declare_catalogues
 from flows.ahead import Ahead, Ended
 from flows.inputs import Inputs, open_inputs
 from flows.mailing import Mailing, declare_told, password_of
 from flows.reading import reader_of
 from flows.references import read_references
+from flows.refreshing import Refreshing
 
 __all__ = ["COMMIT_EVERY_S", "Session", "now_us"]
 
@@ -115,6 +117,7 @@ class Session:
             self.monitor = Monitor(store.cursor, self.settings, pane_s, canonical, _elapsed_ms)
             self._agree(store, pane_s)
             declare_told(store.cursor, self.settings)
+            declare_catalogues(store.cursor, self.settings)
             self.monitor.watch()
             self.monitor.save()
             self.monitor.retain(now_us())
@@ -137,7 +140,8 @@ class Session:
             # While the first blocks are read and decoded the rest gets ready.
             self.ahead.start(now_us())
             store.publish()
-            self.server = SqlServer(store.readers())
+            self.refreshing = Refreshing(store.readers(), self.settings)
+            self.server = SqlServer(store.readers(), calls=self.refreshing.calls)
             self.server.start()
             store.announce(str(self.server.path))
         except BaseException:
@@ -160,12 +164,23 @@ class Session:
         store, self._store = self._store, None
         if store is None:
             return
-        for part in ("server", "ahead", "mailing"):
+        for part in ("server", "refreshing", "ahead", "mailing"):
             with contextlib.suppress(AttributeError):
                 getattr(self, part).close()
+        self._write_last(store)
         for partition in self.partitions:
             partition.close()
         store.close()
+
+    def _write_last(self, store: Store) -> None:
+        """Store what was computed since the last commit; without it, it is computed again."""
+        refreshing: Refreshing | None = getattr(self, "refreshing", None)
+        if refreshing is None or not refreshing.waits or self._in_transaction or self.fault:
+            return
+        with contextlib.suppress(duckdb.Error, StoreError):
+            store.begin()
+            refreshing.write(store.cursor)
+            store.commit()
 
     # ---- work -------------------------------------------------------------------------------
 
@@ -189,7 +204,7 @@ class Session:
             return
         self._begin()
         moved = self.monitor.rest(now_us())
-        if self.mailing.tick(self._store_open().cursor, now_us()):
+        if self.mailing.tick(self._store_open().cursor, now_us()) or self.refreshing.waits:
             self.commit()
         elif not moved:
             self._forget()
@@ -198,14 +213,19 @@ class Session:
         """Make everything taken durable, with the positions."""
         if not self._in_transaction:
             return
-        if time.monotonic() >= self._retain_next:
+        retained = time.monotonic() >= self._retain_next
+        if retained:
             self.monitor.retain(now_us())
             self._retain_next = time.monotonic() + RETAIN_EVERY_S
         store, now = self._store_open(), now_us()
         self._replaced += self.monitor.save()
         self.mailing.note(store.cursor, self.monitor.take_alerts(), now)
         self.mailing.tick(store.cursor, now)
+        self.refreshing.write(store.cursor)
         store.commit()
+        self.refreshing.committed()
+        if retained:
+            self.refreshing.refresher.forget_stamps()
         self._in_transaction, self._dirty_since = False, math.inf
         # Large states do not go through the log, whose size else calls for a checkpoint.
         if self._replaced > _REPLACED_MAX and store.checkpoint():
