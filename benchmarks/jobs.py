@@ -17,6 +17,7 @@ import duckdb
 import pyarrow as pa
 
 from connectors.store import Store
+from engine.jobs.decisions import merge_decisions
 from engine.jobs.deployments import active_model
 from engine.jobs.job_metrics import job_metrics
 from engine.jobs.job_rules import JobRules
@@ -142,6 +143,7 @@ def measure_events(store: Store, millions: float) -> None:
     began = time.perf_counter()
     fill(cursor, int(millions * 1e6))
     cursor.execute(_HOURS.format(start=START_US))
+    merge_decisions(cursor)
     deploy(cursor)
     print(f"{millions:g} million events stored in {time.perf_counter() - began:.0f} s")
     active = active_model(cursor, "soc")
@@ -175,6 +177,7 @@ def measure_range(cursor: duckdb.DuckDBPyConnection, knowledge: object) -> None:
 def measure_hours(store: Store) -> None:
     cursor = store.cursor
     cursor.execute(_HOURS.format(start=START_US))
+    merge_decisions(cursor)
     deploy(cursor)
     rows, events = cursor.execute("SELECT count(*), sum(count) FROM decision_panes").fetchall()[0]
     print(f"{rows} rows of hours stand for {events / 1e6:.0f} million events")

@@ -6,25 +6,25 @@ model is that of its last `model` event. All of it is read from `decision_days`,
 and `model_settings`, which stay small however many events are stored.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import duckdb
 
 from engine.asking import first
 from engine.jobs.days import DAY_S, DECIDED_DAYS
-from engine.panes import pane_of
 
 __all__ = [
     "HOUR_S",
     "MODEL_JOBS",
     "ActiveModel",
     "Deployments",
+    "JobModels",
     "active_model",
     "backfill_deployments",
-    "in_job",
-    "job_of_event",
-    "models_and_active",
+    "in_job_sql",
+    "job_models",
+    "mapped_models",
 ]
 
 HOUR_S = 3_600
@@ -40,30 +40,6 @@ FULL JOIN (
 """SQL: the job (`job_id`) of the events of a model (`model_id`) that name none; one row a model."""
 
 
-def job_of_event(alias: str) -> str:
-    """Give SQL for the job of a row of events_log, other_events or decision_panes, or NULL.
-
-    >>> job_of_event("e")[:20]
-    'coalesce(e.job_id, ('
-    """
-    return (
-        f"coalesce({alias}.job_id, (SELECT mapped.job_id FROM ({MODEL_JOBS}) mapped"
-        f" WHERE mapped.model_id = {alias}.model_id))"
-    )
-
-
-def in_job(alias: str, parameter: str = "$job") -> str:
-    """Give SQL for whether such a row belongs to a job, a bound parameter; cheaper than asking it.
-
-    >>> in_job("e")[:17]
-    '(e.job_id = $job '
-    """
-    return (
-        f"({alias}.job_id = {parameter} OR ({alias}.job_id IS NULL AND {alias}.model_id IN"
-        f" (SELECT mapped.model_id FROM ({MODEL_JOBS}) mapped WHERE mapped.job_id = {parameter})))"
-    )
-
-
 @dataclass(frozen=True, slots=True)
 class ActiveModel:
     """The model that decides for a job now; `deployed_us` is None where nothing told of it."""
@@ -73,14 +49,39 @@ class ActiveModel:
 
 
 @dataclass(frozen=True, slots=True)
-class _Member:
-    """A model of a job: its days there (s), and its last `model` event of all (µs)."""
+class JobModels:
+    """What is known of a job's models.
 
-    model_id: str
-    first_day_s: int
-    last_day_s: int | None
-    status: str | None
-    status_us: int | None
+    Attributes
+    ----------
+    models : tuple of str
+        Every model that it has had, by predictions or by `model` events, in the order of the UTC
+        day of the first of these, then of their ids.
+    active : ActiveModel or None
+    mapped : tuple of str
+        Models whose events belong to the job when they name none themselves.
+    days : (int, int) or None
+        The first and the last UTC day of its predictions, s.
+    """
+
+    models: tuple[str, ...]
+    active: ActiveModel | None
+    mapped: tuple[str, ...]
+    days: tuple[int, int] | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """What `model` events say of a model: the job that it belongs to, its status and since when.
+
+    `named_us` and `unnamed_us`: the first event that names the job asked for, and any without.
+    """
+
+    job_id: str | None
+    status: str
+    status_us: int
+    named_us: int | None
+    unnamed_us: int | None
 
 
 def active_model(cursor: duckdb.DuckDBPyConnection, job_id: str) -> ActiveModel | None:
@@ -90,86 +91,123 @@ def active_model(cursor: duckdb.DuckDBPyConnection, job_id: str) -> ActiveModel 
     greatest time of that event, then id. Where none of them has such an event: the model with the
     latest prediction in the job, then id. None: there is no such job, or nothing is deployed now.
     """
-    return models_and_active(cursor, job_id)[1]
+    return job_models(cursor, job_id).active
 
 
-def models_and_active(
-    cursor: duckdb.DuckDBPyConnection, job_id: str
-) -> tuple[tuple[str, ...], ActiveModel | None]:
-    """Name every model that a job has had, and the active one, for the price of one question.
+def mapped_models(cursor: duckdb.DuckDBPyConnection, job_id: str) -> tuple[str, ...]:
+    """Name the models whose events belong to a job when they name none themselves."""
+    return _mapped(cursor, job_id, _told(cursor, job_id))
 
-    Those it has had by its predictions or by `model` events come in the order of the UTC day of the
-    first of these events, then of their ids.
+
+def in_job_sql(alias: str, job_id: str, mapped: Sequence[str]) -> tuple[str, dict[str, object]]:
+    """Give SQL for whether a row of events_log or decision_panes belongs to a job, and parameters.
+
+    `mapped` are the job's `mapped_models`.
     """
-    members = _members(cursor, job_id)
-    ordered = sorted(members, key=lambda member: (member.first_day_s, member.model_id))
-    return tuple(member.model_id for member in ordered), _active(cursor, job_id, members)
+    values: dict[str, object] = {"job": job_id}
+    if not mapped:
+        return f"{alias}.job_id = $job", values
+    named = {f"own{index}": model for index, model in enumerate(mapped)}
+    listed = ", ".join(f"${name}" for name in named)
+    return (
+        f"({alias}.job_id = $job OR ({alias}.job_id IS NULL AND {alias}.model_id IN ({listed})))",
+        {**values, **named},
+    )
+
+
+def job_models(cursor: duckdb.DuckDBPyConnection, job_id: str) -> JobModels:
+    """Give all that is known of a job's models; of an unknown job there are none."""
+    told = _told(cursor, job_id)
+    mapped = _mapped(cursor, job_id, told)
+    inside, values = in_job_sql("p", job_id, mapped)
+    days = {
+        model: (first_s, last_s)
+        for model, first_s, last_s in cursor.execute(_DAYS.format(inside), values).fetchall()
+    }
+    firsts = {model: first_s for model, (first_s, _) in days.items()}
+    for model, each in told.items():
+        times = (each.named_us, each.unnamed_us if model in mapped else None)
+        for day_s in (us // (DAY_S * 1_000_000) * DAY_S for us in times if us is not None):
+            firsts[model] = min(firsts.get(model, day_s), day_s)
+    models = sorted(firsts, key=lambda model: (firsts[model], model))
+    ends = [end for both in days.values() for end in both]
+    return JobModels(
+        tuple(models),
+        _active(cursor, (job_id, mapped), {m: told[m] for m in models if m in told}, days),
+        mapped,
+        (min(ends), max(ends)) if ends else None,
+    )
+
+
+_DAYS = (
+    "SELECT model_id, min(day_s), max(day_s) FROM (SELECT p.model_id, p.day_s"
+    f" FROM {DECIDED_DAYS} p WHERE {{}}"
+    " GROUP BY ALL HAVING sum(p.count) IS DISTINCT FROM 0) GROUP BY ALL"
+)
+_TOLD = """
+SELECT model_id, max_by(job_id, (time, job_id)) FILTER (job_id IS NOT NULL),
+    max_by(status, (time, status)), epoch_us(max(time)),
+    epoch_us(min(time) FILTER (job_id = $job)), epoch_us(min(time) FILTER (job_id IS NULL))
+FROM deployments_log GROUP BY model_id"""
+
+
+def _told(cursor: duckdb.DuckDBPyConnection, job_id: str) -> dict[str, _Told]:
+    rows = cursor.execute(_TOLD, {"job": job_id}).fetchall()
+    return {model: _Told(*rest) for model, *rest in rows}
+
+
+def _mapped(
+    cursor: duckdb.DuckDBPyConnection, job_id: str, told: Mapping[str, _Told]
+) -> tuple[str, ...]:
+    rows = cursor.execute(
+        "SELECT model_id, job_id FROM model_settings WHERE job_id IS NOT NULL"
+    ).fetchall()
+    jobs = {model: each.job_id for model, each in told.items()} | dict(rows)
+    return tuple(sorted(model for model, job in jobs.items() if job == job_id))
 
 
 def _active(
-    cursor: duckdb.DuckDBPyConnection, job_id: str, members: list[_Member]
+    cursor: duckdb.DuckDBPyConnection,
+    job: tuple[str, Sequence[str]],
+    told: Mapping[str, _Told],
+    days: Mapping[str, tuple[int, int]],
 ) -> ActiveModel | None:
-    if any(member.status is not None for member in members):
+    if told:
         deployed = [
-            (member.status_us, member.model_id)
-            for member in members
-            if member.status_us is not None and (member.status or "").lower() == "deployed"
+            (each.status_us, model)
+            for model, each in told.items()
+            if each.status.lower() == "deployed"
         ]
         if not deployed:
             return None
         deployed_us, model_id = max(deployed)
         return ActiveModel(model_id, deployed_us)
-    last = max(
-        (member.last_day_s for member in members if member.last_day_s is not None), default=None
-    )
-    if last is None:
+    last_s = max((last for _, last in days.values()), default=None)
+    if last_s is None:
         return None
-    latest = [member.model_id for member in members if member.last_day_s == last]
-    return ActiveModel(_latest(cursor, job_id, latest, last), None)
-
-
-_MEMBERS = f"""
-WITH mapped AS MATERIALIZED ({MODEL_JOBS} ),
-own AS (SELECT model_id FROM mapped WHERE job_id = $job),
-days AS (
-    SELECT model_id, day_s FROM {DECIDED_DAYS}
-    WHERE job_id = $job OR (job_id IS NULL AND model_id IN (FROM own))
-    GROUP BY model_id, day_s HAVING sum(count) IS DISTINCT FROM 0
-), decided AS (
-    SELECT model_id, min(day_s) AS first_s, max(day_s) AS last_s FROM days GROUP BY model_id
-), told AS (
-    SELECT model_id, {pane_of("min(time)", DAY_S)} AS first_s FROM deployments_log
-    WHERE job_id = $job OR (job_id IS NULL AND model_id IN (FROM own)) GROUP BY model_id
-), status AS (
-    SELECT model_id, max_by(status, (time, status)) AS status, max(time) AS time
-    FROM deployments_log GROUP BY model_id
-)
-SELECT m.model_id, least(d.first_s, t.first_s), d.last_s, s.status, epoch_us(s.time)
-FROM (SELECT model_id FROM decided UNION SELECT model_id FROM told) m
-LEFT JOIN decided d USING (model_id) LEFT JOIN told t USING (model_id)
-LEFT JOIN status s USING (model_id)"""
-
-
-def _members(cursor: duckdb.DuckDBPyConnection, job_id: str) -> list[_Member]:
-    rows = cursor.execute(_MEMBERS, {"job": job_id}).fetchall()
-    return [_Member(*row) for row in rows]
+    latest = [model for model, (_, last) in days.items() if last == last_s]
+    return ActiveModel(_latest(cursor, job, latest, last_s), None)
 
 
 def _latest(
-    cursor: duckdb.DuckDBPyConnection, job_id: str, models: Collection[str], day_s: int
+    cursor: duckdb.DuckDBPyConnection,
+    job: tuple[str, Sequence[str]],
+    models: Collection[str],
+    day_s: int,
 ) -> str:
     """Give the model with the latest prediction in a day; the greatest id of equal ones.
 
     Only that day of the log is read. Where retention has dropped it the ids alone decide.
     """
     if len(models) > 1:
+        inside, values = in_job_sql("e", *job)
         found = first(
             cursor,
             "SELECT e.model_id FROM events_log e ANTI JOIN events_retired USING (seq)"
             f" WHERE e.event_time >= make_timestamp({day_s * 1_000_000})"
             f" AND e.event_time < make_timestamp({(day_s + DAY_S) * 1_000_000})"
-            f" AND {in_job('e')} ORDER BY e.event_time DESC, e.model_id DESC LIMIT 1",
-            {"job": job_id},
+            f" AND {inside} ORDER BY e.event_time DESC, e.model_id DESC LIMIT 1",
+            values,
         )
         if found is not None:
             return str(found[0])

@@ -14,9 +14,8 @@ import duckdb
 
 from engine.asking import first
 from engine.jobs.days import DAY_S, DECIDED_DAYS
-from engine.jobs.deployments import HOUR_S
+from engine.jobs.deployments import HOUR_S, JobModels, in_job_sql
 from engine.jobs.questions import JobQuestion
-from engine.jobs.rows_of_job import in_job_sql, mapped_models
 from engine.jobs.selection import Cell, Tally, tally_events
 
 __all__ = ["tally_hours"]
@@ -43,14 +42,24 @@ class _Stretch:
         return " AND ".join(["true", *found])
 
 
-def tally_hours(cursor: duckdb.DuckDBPyConnection, question: JobQuestion) -> Tally:
-    """Count the events of a job in a range; the question's filters are not looked at."""
+def tally_hours(
+    cursor: duckdb.DuckDBPyConnection, question: JobQuestion, known: JobModels
+) -> Tally:
+    """Count the events of a job in a range; the question's filters are not looked at.
+
+    Parameters
+    ----------
+    cursor : duckdb.DuckDBPyConnection
+    question : JobQuestion
+    known : JobModels
+        Of the job.
+    """
     start_us, end_us = question.start_us, question.end_us
     low = None if start_us is None else -(-start_us // _HOUR_US)
     high = None if end_us is None else end_us // _HOUR_US
     if low is not None and high is not None and low > high:  # within one hour
         return _edge(cursor, question, (start_us, end_us))
-    total = _whole_hours(cursor, question.job_id, low, high)
+    total = _whole_hours(cursor, (question.job_id, known), low, high)
     if low is not None and start_us is not None and start_us < low * _HOUR_US:
         total = total.merge(_edge(cursor, question, (start_us, low * _HOUR_US)))
     if high is not None and end_us is not None and high * _HOUR_US < end_us:
@@ -83,11 +92,14 @@ def _stretches(low: int | None, high: int | None) -> list[_Stretch]:
 
 
 def _whole_hours(
-    cursor: duckdb.DuckDBPyConnection, job_id: str, low: int | None, high: int | None
+    cursor: duckdb.DuckDBPyConnection,
+    job: tuple[str, JobModels],
+    low: int | None,
+    high: int | None,
 ) -> Tally:
     """Count the hours [low, high), in hours since the epoch."""
-    mapped = mapped_models(cursor, job_id)
-    inside, values = in_job_sql("p", job_id, mapped)
+    job_id, known = job
+    inside, values = in_job_sql("p", job_id, known.mapped)
     cells: Counter[Cell] = Counter()
     spans: list[tuple[int, int]] = []
     for stretch in _stretches(low, high):
@@ -98,10 +110,13 @@ def _whole_hours(
             values,
         ).fetchall()
         cells.update({row[:4]: row[4] for row in rows})
-        spans += _ends(cursor, stretch, there, values) if rows else []
+        if low is None and high is None:
+            spans = [(day_s, day_s + DAY_S) for day_s in known.days or ()]
+        elif rows:
+            spans += _ends(cursor, stretch, there, values)
     if not spans:
         return Tally(cells)
-    return _bounded(cursor, Tally(cells), (job_id, mapped), spans)
+    return _bounded(cursor, Tally(cells), (job_id, known.mapped), spans)
 
 
 def _ends(

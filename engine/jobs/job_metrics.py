@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 
 from engine.errors import NotFoundError
 from engine.jobs.decided import Decided, decided_of
-from engine.jobs.deployments import ActiveModel, models_and_active
+from engine.jobs.deployments import ActiveModel, JobModels, job_models
 from engine.jobs.hour_tally import tally_hours
 from engine.jobs.job_rules import JobRules
 from engine.jobs.knowledge import Knowledge, changed_among, knowledge_of, no_knowledge
@@ -85,13 +85,14 @@ def job_metrics(
     NotFoundError
         There is no such job.
     """
-    models, active = models_and_active(cursor, question.job_id)
+    known = job_models(cursor, question.job_id)
+    models, active = known.models, known.active
     if not models:
         raise NotFoundError(UNKNOWN_JOB)
     base = _base(cursor, question, rules, active, knowledge)
     total = base.changed_total
     if not base.complete and active is not None and _selects(question):
-        tally = _tally(cursor, question, run)
+        tally = _tally(cursor, question, known, run)
         changed, total = changed_among(cursor, question, active, rules)
     elif question.filters:
         seqs = base.changed["seq"].to_numpy().tolist()
@@ -99,7 +100,7 @@ def job_metrics(
         changed = base.changed.filter(pc.field("seq").isin(list(tally.changed)))
         total = len(changed)
     else:
-        tally = tally_hours(cursor, question)
+        tally = tally_hours(cursor, question, known)
         changed = _within(base.changed, question.start_us, question.end_us)
         total = len(changed) if base.complete else total
     active_id = None if active is None else active.model_id
@@ -135,10 +136,12 @@ def _selects(question: JobQuestion) -> bool:
     return bool(question.filters) or (question.start_us, question.end_us) != (None, None)
 
 
-def _tally(cursor: duckdb.DuckDBPyConnection, question: JobQuestion, run: Run | None) -> Tally:
+def _tally(
+    cursor: duckdb.DuckDBPyConnection, question: JobQuestion, known: JobModels, run: Run | None
+) -> Tally:
     if question.filters:
         return tally_events(cursor, question, (), run)
-    return tally_hours(cursor, question)
+    return tally_hours(cursor, question, known)
 
 
 def _within(changed: pa.Table, start_us: int | None, end_us: int | None) -> pa.Table:

@@ -23,13 +23,13 @@ import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from engine.jobs.deployments import ActiveModel
+from engine.jobs.deployments import ActiveModel, in_job_sql, mapped_models
 from engine.jobs.feature_names import feature_names
 from engine.jobs.filters import compile_filters
 from engine.jobs.job_rules import JobRules
 from engine.jobs.knowledge_sql import IN_TIME, base_sql, changed_sql, late_sql
 from engine.jobs.questions import MAX_TOP, JobQuestion
-from engine.jobs.rows_of_job import in_job_sql, mapped_models, rows_sql
+from engine.jobs.rows_of_job import rows_sql
 
 __all__ = [
     "CHANGED",

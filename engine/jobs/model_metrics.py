@@ -18,7 +18,7 @@ import pyarrow as pa
 from engine.errors import NotFoundError
 from engine.jobs.blocks import Block, of_matrix
 from engine.jobs.decided import Decided, decided_of
-from engine.jobs.deployments import active_model
+from engine.jobs.deployments import job_models
 from engine.jobs.hour_tally import tally_hours
 from engine.jobs.job_metrics import UNKNOWN_JOB
 from engine.jobs.job_rules import JobRules, Minutes
@@ -125,11 +125,12 @@ def model_metrics(
     NotFoundError
         There is no such job, or no model of it is deployed now.
     """
-    active = active_model(cursor, job_id)
+    known = job_models(cursor, job_id)
+    active = known.active
     if active is None:
         raise NotFoundError(UNKNOWN_JOB)
     model_id = active.model_id
-    cells = tally_hours(cursor, JobQuestion(job_id, job_id)).cells
+    cells = tally_hours(cursor, JobQuestion(job_id, job_id), known).cells
     own = Tally(Counter({cell: count for cell, count in cells.items() if cell[0] == model_id}))
     return ModelMetrics(
         job_id,

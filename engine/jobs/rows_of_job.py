@@ -1,11 +1,11 @@
 """The rows of a job that hold now, as SQL: predictions in force with the label that holds."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 import duckdb
 
 from engine.asking import first
-from engine.jobs.deployments import MODEL_JOBS
+from engine.jobs.deployments import in_job_sql, mapped_models
 from engine.jobs.filters import Predicate
 
 __all__ = [
@@ -14,9 +14,7 @@ __all__ = [
     "class_of",
     "events_in_job",
     "events_sql",
-    "in_job_sql",
     "labels_sql",
-    "mapped_models",
     "own_rows_sql",
     "rows_sql",
 ]
@@ -31,30 +29,6 @@ _EVENT = (
     "e.seq, e.model_id, e.event_id, e.event_time, e.received_time, e.prediction,"
     " e.prediction_number, e.score, e.job_id, e.batch_id, e.bucket_id, e.raw"
 )
-
-
-def mapped_models(cursor: duckdb.DuckDBPyConnection, job_id: str) -> tuple[str, ...]:
-    """Name the models whose events belong to a job when they name none themselves."""
-    rows = cursor.execute(
-        f"SELECT model_id FROM ({MODEL_JOBS}) WHERE job_id = $job ORDER BY 1", {"job": job_id}
-    ).fetchall()
-    return tuple(model for (model,) in rows)
-
-
-def in_job_sql(alias: str, job_id: str, mapped: Sequence[str]) -> tuple[str, dict[str, object]]:
-    """Give SQL for whether a row belongs to a job, and its parameters.
-
-    As `engine.jobs.deployments.in_job`, without asking for the models with every row.
-    """
-    values: dict[str, object] = {"job": job_id}
-    if not mapped:
-        return f"{alias}.job_id = $job", values
-    named = {f"own{index}": model for index, model in enumerate(mapped)}
-    listed = ", ".join(f"${name}" for name in named)
-    return (
-        f"({alias}.job_id = $job OR ({alias}.job_id IS NULL AND {alias}.model_id IN ({listed})))",
-        {**values, **named},
-    )
 
 
 def events_in_job(cursor: duckdb.DuckDBPyConnection, job_id: str) -> tuple[str, dict[str, object]]:
