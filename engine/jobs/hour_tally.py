@@ -142,15 +142,37 @@ def _bounded(
 ) -> Tally:
     """Add the times of the first and the last event, which are looked up in the log.
 
-    Where retention has dropped them, the bounds of their day or hour stand in for them.
+    Where retention has dropped them, the bounds of their hour stand in for them.
     """
+    inside, values = in_job_sql("p", *job)
+    begin = _hour(cursor, "min", inside, values, min(spans))
+    end = _hour(cursor, "max", inside, values, max(spans, key=lambda span: span[1]))
     inside, values = in_job_sql("e", *job)
-    begin, end = min(spans), max(spans, key=lambda span: span[1])
     return replace(
         tally,
         first_us=_bound(cursor, "min", inside, values, begin) or begin[0] * 1_000_000,
         last_us=_bound(cursor, "max", inside, values, end) or end[1] * 1_000_000,
     )
+
+
+def _hour(
+    cursor: duckdb.DuckDBPyConnection,
+    which: str,
+    inside: str,
+    values: Mapping[str, object],
+    span: tuple[int, int],
+) -> tuple[int, int]:
+    """Give the first or last hour of a span, which is a day or an hour, that has events."""
+    if span[1] - span[0] == HOUR_S:
+        return span
+    row = first(
+        cursor,
+        f"SELECT {which}(hour_s) FROM (SELECT p.hour_s FROM decision_panes p WHERE {inside}"
+        f" AND p.hour_s >= {span[0]} AND p.hour_s < {span[1]}"
+        " GROUP BY p.hour_s HAVING sum(p.count) IS DISTINCT FROM 0)",
+        values,
+    )
+    return span if row is None or row[0] is None else (row[0], row[0] + HOUR_S)
 
 
 def _bound(

@@ -54,8 +54,11 @@ def tally_events(
     inside, values = events_in_job(cursor, question.job_id)
     for predicate in predicates:
         values |= predicate.parameters
-    wheres = (inside, *_in_range(question.start_us, question.end_us))
-    parts = _parts(cursor, parallel=run is not None)
+    times = _in_range(question.start_us, question.end_us)
+    wheres = (inside, *times)
+    parts = _parts(cursor, times, parallel=run is not None)
+    if not parts:
+        return Tally()
     run = run or one_by_one(cursor)
     if any(predicate.reads_raw for predicate in predicates):
         more = {"changed": list(changed)} if changed else {}
@@ -76,12 +79,24 @@ def _in_range(start_us: int | None, end_us: int | None) -> list[str]:
     return found if end_us is None else [*found, f"e.event_time < make_timestamp({end_us})"]
 
 
-def _parts(cursor: duckdb.DuckDBPyConnection, *, parallel: bool) -> list[Part]:
-    """Cut the log into ranges of `seq`."""
-    span = first(cursor, "SELECT min(seq), max(seq) + 1 FROM events_log") if parallel else None
-    if span is None or span[0] is None or span[1] - span[0] < 2 * _PART_LINES:
+def _parts(
+    cursor: duckdb.DuckDBPyConnection, times: Sequence[str], *, parallel: bool
+) -> list[Part]:
+    """Cut the log, as far as it has events of a range of time, into ranges of `seq`.
+
+    Of a short range little is read then, also of the outcomes, if lines came roughly in order.
+    """
+    if not times and not parallel:
         return [None]
-    low, high = span
+    low, high = first(
+        cursor,
+        "SELECT min(e.seq), max(e.seq) + 1 FROM events_log e"
+        f" WHERE {' AND '.join(times) or 'true'}",
+    ) or (None, None)
+    if low is None or high is None:
+        return []
+    if not parallel or high - low < 2 * _PART_LINES:
+        return [(low, high)]
     count = min(8, (high - low) // _PART_LINES)
     cuts = [low + (high - low) * index // count for index in range(count + 1)]
     return list(pairwise(cuts))
