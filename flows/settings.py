@@ -98,6 +98,7 @@ def summary(settings: Settings) -> str:
     rules = (*settings.alert_rules, *settings.anomaly_rules, *settings.step_rules)
     counts = [_counted("metric", settings.metrics), _counted("alert rule", rules)]
     counts.append(_counted("anomaly job", settings.anomaly_jobs))
+    counts.append(_counted("catalogue", settings.catalogues.declared))
     own = " and ".join(", ".join(count for count in counts if count).rsplit(", ", 1))
     return (
         f"{inputs} -> {settings.data}; {declared} learned from the events;"

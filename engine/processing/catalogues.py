@@ -81,8 +81,10 @@ def offer_of(cursor: duckdb.DuckDBPyConnection, name: str) -> Offer:
     NotFoundError
         There is none of this name.
     """
-    found = BUILTIN.get(name) or SERIES.get(name) or declared_offers(cursor).get(name)
+    own = declared_offers(cursor)
+    found = BUILTIN.get(name) or SERIES.get(name) or own.get(name)
     if found is None:
-        msg = f"`name` must be one of the catalogues, got {name}"
+        names = ", ".join((*BUILTIN, *SERIES, *own))
+        msg = f"`name` must be one of the catalogues ({names}), got {name}"
         raise NotFoundError(msg)
     return found

@@ -217,7 +217,9 @@ def test_contract_SCi_01_the_three_types_have_the_published_columns_in_their_ord
 
 
 def test_contract_SCi_06_an_unknown_type_is_not_found(store):
-    with pytest.raises(NotFoundError, match="`name` must be one of the catalogues, got nothing"):
+    with pytest.raises(
+        NotFoundError, match=r"`name` must be one of the catalogues \(job-types, .*\), got nothing"
+    ):
         details(store, "nothing")
 
 
