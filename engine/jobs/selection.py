@@ -88,10 +88,11 @@ def _parts(
     """
     if not times and not parallel:
         return [None]
+    # Of a bare column under plain conditions DuckDB looks at the statistics of all row groups while
+    # it plans: 19 ms at 50 million events, where reading the few that are left takes 3.
+    seq, where = ("e.seq + 0", " AND ".join(times)) if times else ("e.seq", "true")
     low, high = first(
-        cursor,
-        "SELECT min(e.seq), max(e.seq) + 1 FROM events_log e"
-        f" WHERE {' AND '.join(times) or 'true'}",
+        cursor, f"SELECT min({seq}), max({seq}) + 1 FROM events_log e WHERE {where}"
     ) or (None, None)
     if low is None or high is None:
         return []
