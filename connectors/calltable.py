@@ -102,7 +102,8 @@ def _steps_link(path: str, page_length: int, more: Mapping[str, Any]) -> Callabl
 def _plot_catalogues(asking: Asking, arguments: Mapping[str, Any]) -> Any:
     given = _known(arguments, (), ("page", "page_size"))
     page, page_size = (_whole(given, name) for name in ("page", "page_size"))
-    found = catalogues(asking.cursor, page or 1, PAGE_SIZE if page_size is None else page_size)
+    size = PAGE_SIZE if page_size is None else page_size
+    found = catalogues(asking.cursor, 1 if page is None else page, size)
     return _enveloped(found.page, found.to_json(), "/v6/metrics/", [])
 
 

@@ -261,6 +261,7 @@ def test_a_series_is_drawn_the_same_each_time(data, tmp_path, capfd, suffix):
         (["plot", "job-types", "--choice", "x"], "`--choice` must be id or name of a choice of"),
         (["plot", "job-types", "--column", "x"], "must be one of the columns of job-types, got x"),
         (["plot", "job-types", "--started", "x"], "`started` must be an ISO 8601 date"),
+        (["plot", "--list", "--page", "0"], "`page` must be at least 1, got 0"),
         (["plot", "job-types", "--page", "9"], "`page` must be at most 1, got 9"),
         (["plot", "job-types", "--output", "a.gif"], "ends in .png or .svg, got a.gif"),
         (["plot", "job-types", "--output", "no/where.png"], "must be a file that can be written"),
