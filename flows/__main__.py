@@ -8,6 +8,7 @@ query are.
 import argparse
 import os
 import sys
+import threading
 import traceback
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -17,7 +18,7 @@ from typing import IO, NoReturn
 from engine.errors import BellwetherError, ConfigurationError, StoreError
 from flows.anomalywords import words_of_anomaly
 from flows.metricswords import words_of_metrics
-from flows.signals import signal_kills
+from flows.signals import Stopping, signal_kills
 
 __all__ = ["main"]
 
@@ -38,7 +39,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         The words behind `bellwether`; None: those of this process.
     """
     try:
-        told = _parser().parse_args(argv)
+        told = _parser().parse_args(argv, argparse.Namespace(process_ends=argv is None))
         command: Callable[[argparse.Namespace], int] = told.command
         code = command(told)
         sys.stdout.flush()
@@ -167,6 +168,24 @@ def _words_of_demo(demo: argparse.ArgumentParser) -> None:
 
 
 def _run(told: argparse.Namespace) -> int:
+    return _stopped_by_signals(told, _run_until)
+
+
+def _demo(told: argparse.Namespace) -> int:
+    return _stopped_by_signals(told, _demo_until)
+
+
+def _stopped_by_signals(
+    told: argparse.Namespace, act: Callable[[argparse.Namespace, threading.Event], int]
+) -> int:
+    stopping = Stopping()
+    try:
+        return act(told, stopping.event)
+    finally:
+        stopping.done(process_ends=told.process_ends)
+
+
+def _run_until(told: argparse.Namespace, stop: threading.Event) -> int:
     from engine.config import Settings  # noqa: PLC0415 - each command loads what it needs
     from flows.settings import Overrides, load  # noqa: PLC0415
 
@@ -180,7 +199,7 @@ def _run(told: argparse.Namespace) -> int:
         raise ConfigurationError(msg)
     from flows.run import run  # noqa: PLC0415 - loads Bytewax
 
-    return run(settings, mails_to=sys.stdout if told.dry_run_mail else None)
+    return run(settings, mails_to=sys.stdout if told.dry_run_mail else None, stop=stop)
 
 
 def _check(told: argparse.Namespace) -> int:
@@ -198,10 +217,10 @@ def _check(told: argparse.Namespace) -> int:
     return 0
 
 
-def _demo(told: argparse.Namespace) -> int:
+def _demo_until(told: argparse.Namespace, stop: threading.Event) -> int:
     from flows.demo import demo  # noqa: PLC0415 - loads River and Bytewax
 
-    return demo(told.data, told.seed, told.rows)
+    return demo(told.data, told.seed, told.rows, stop)
 
 
 def _sql(told: argparse.Namespace) -> int:

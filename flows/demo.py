@@ -15,6 +15,7 @@ The stream is a function of the seed.
 import heapq
 import os
 import tempfile
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -56,7 +57,7 @@ class _Vote:
     label: str
 
 
-def demo(data: str | None, seed: int, rows: int | None) -> int:
+def demo(data: str | None, seed: int, rows: int | None, stop: threading.Event | None = None) -> int:
     """Stream the data set into the data folder and print a report; return the exit code.
 
     Parameters
@@ -68,6 +69,8 @@ def demo(data: str | None, seed: int, rows: int | None) -> int:
         Decides when labels come and which are wrong at first.
     rows : int or None
         How many segments of the data set, from its start; None takes all 2,310.
+    stop : threading.Event, optional
+        Ends the stream; the report is of what came until then.
 
     Raises
     ------
@@ -91,7 +94,7 @@ def demo(data: str | None, seed: int, rows: int | None) -> int:
     except OSError as fault:
         msg = f"data folder {folder} cannot be used: {fault.strerror}"
         raise StoreError(msg) from fault
-    code = run(_settings(folder, source))
+    code = run(_settings(folder, source), stop=stop)
     if code == 0:
         show(console, folder / FILE_NAME, MODEL_ID)
     return code

@@ -1,10 +1,9 @@
-"""`bellwether run`: the dataflow from start to end of input, with progress, signals and summary."""
+"""`bellwether run`: the dataflow from start to end of input, with progress and summary."""
 
-import signal
 import sys
+import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import TextIO
 
@@ -31,8 +30,9 @@ def run(
     settings: Settings,
     partitions: Sequence[Partition] | None = None,
     mails_to: TextIO | None = None,
+    stop: threading.Event | None = None,
 ) -> int:
-    """Run until the input ends or a signal comes; 0 when everything read was committed.
+    """Run until the input ends or `stop` is set; 0 when everything read was committed.
 
     Parameters
     ----------
@@ -41,6 +41,8 @@ def run(
         Inputs made elsewhere, in place of the declared sources.
     mails_to : TextIO, optional
         Where mails are printed, in place of being sent.
+    stop : threading.Event, optional
+        Ends the input: the batch at hand is finished and committed.
 
     Raises
     ------
@@ -49,37 +51,24 @@ def run(
     Exception
         A fault of ours, as it was raised in a step.
     """
-    session = Session(settings, partitions, mails_to)
-    with _signals(session.stop.set):
-        try:
-            session.open()
-            _tell_recount(session)
-            progress = Progress(
-                Console(stderr=True), _bytes(session), live=_live(session), started_s=time.time()
-            )
-            session.on_commit = lambda: _draw(progress, session)
-            cli_main(flow_of(session), workers_per_process=1)  # type: ignore[no-untyped-call]
-            for fault in (session.fault, session.input_fault):
-                if fault is not None:
-                    raise fault
-            _say(_summary(progress, session))
-            for limit in sorted(session.monitor.limits_reached):
-                _say(f"note: {_LIMIT_NAMES[limit]}; the rest is counted as __other__")
-        finally:
-            session.close()
-    return 0
-
-
-@contextmanager
-def _signals(stop: Callable[[], None]) -> Iterator[None]:
-    """Let SIGINT and SIGTERM end the input: the batch is finished and committed."""
-    numbers = (signal.SIGINT, signal.SIGTERM)
-    before = [signal.signal(number, lambda *_: stop()) for number in numbers]
+    session = Session(settings, partitions, mails_to, stop)
     try:
-        yield
+        session.open()
+        _tell_recount(session)
+        progress = Progress(
+            Console(stderr=True), _bytes(session), live=_live(session), started_s=time.time()
+        )
+        session.on_commit = lambda: _draw(progress, session)
+        cli_main(flow_of(session), workers_per_process=1)  # type: ignore[no-untyped-call]
+        for fault in (session.fault, session.input_fault):
+            if fault is not None:
+                raise fault
+        _say(_summary(progress, session))
+        for limit in sorted(session.monitor.limits_reached):
+            _say(f"note: {_LIMIT_NAMES[limit]}; the rest is counted as __other__")
     finally:
-        for number, handler in zip(numbers, before, strict=True):
-            signal.signal(number, handler)
+        session.close()
+    return 0
 
 
 def _say(line: str) -> None:

@@ -60,6 +60,8 @@ class Session:
         Inputs made elsewhere, in place of those that the settings declare.
     mails_to : TextIO, optional
         Where mails are printed, in place of being sent.
+    stop : threading.Event, optional
+        Set by whoever ends the input.
 
     Attributes
     ----------
@@ -74,9 +76,10 @@ class Session:
         settings: Settings,
         partitions: Sequence[Partition] | None = None,
         mails_to: TextIO | None = None,
+        stop: threading.Event | None = None,
     ) -> None:
         self.settings = settings
-        self.stop = threading.Event()
+        self.stop = stop or threading.Event()
         self.counts = Counts()
         self.partitions: Sequence[Partition] = ()
         self.fault: BaseException | None = None

@@ -150,3 +150,17 @@ def test_fault_a_stopped_run_goes_on(sources, calm, tmp_path):
         assert process.wait(timeout=30) == 0
     run(path)
     assert_equal(relations(tmp_path), expected)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_fault_a_signal_after_the_last_commit_changes_nothing(tmp_path, number):
+    (tmp_path / "a.ndjson").write_bytes(
+        b'{"model_id": "m", "id": "1", "timestamp": 1700000000000}\n'
+    )
+    words = [*COMMAND, "--source", str(tmp_path / "a.ndjson"), "--data", str(tmp_path / "data")]
+    with subprocess.Popen(words, stderr=subprocess.PIPE) as process:
+        assert b"1 event" in process.stderr.readline()  # the summary
+        while process.poll() is None:
+            process.send_signal(number)
+            time.sleep(0.001)
+    assert process.returncode == 0
