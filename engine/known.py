@@ -16,10 +16,13 @@ import pyarrow.compute as pc
 from engine.asking import first, number
 from engine.config import Limits, ModelSettings, TimeSettings
 
-__all__ = ["OTHER", "Known"]
+__all__ = ["ANOTHER", "OTHER", "Known"]
 
 OTHER = "__other__"
-_ANOTHER = "__another__"
+"""The name of all that is beyond a limit."""
+
+ANOTHER = "__another__"
+"""The prediction of a mistaken pair of two classes beyond the limit; the label is `OTHER`."""
 
 
 @dataclass(slots=True)
@@ -214,5 +217,5 @@ _RENAME = (
     + _UNKNOWN.replace("{column}", "prediction")
     + f" THEN CASE WHEN label = prediction THEN '{OTHER}' WHEN "
     + _UNKNOWN.replace("{column}", "label")
-    + f" THEN '{_ANOTHER}' ELSE '{OTHER}' END ELSE prediction END"
+    + f" THEN '{ANOTHER}' ELSE '{OTHER}' END ELSE prediction END"
 )

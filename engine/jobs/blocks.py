@@ -6,17 +6,17 @@ the diagonal. Formulas: `engine.performance`.
 """
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from engine import performance as per
+from engine.known import ANOTHER, OTHER
 
 __all__ = [
     "AXES",
-    "OTHER",
     "Block",
     "DecisionMetrics",
     "block_of",
@@ -26,8 +26,6 @@ __all__ = [
 ]
 
 AXES = {"rows": "truth", "cols": "prediction"}
-OTHER = "__other__"
-"""The decision that stands for those beyond the limit."""
 
 Pairs = Mapping[tuple[str, str], int]
 """Counts by (truth, prediction)."""
@@ -90,7 +88,8 @@ def choose_labels(pairs: Pairs, declared: Sequence[str], limit: int) -> tuple[st
     """Give the decisions of a matrix: declared ones in their order, then the others by name.
 
     Of more than `limit` the declared stay, and those that come most often, by count as truth or
-    prediction and then by name; all others are `OTHER`, the last.
+    prediction and then by name; all others are `OTHER`. Where two different ones of these were
+    taken for each other, `ANOTHER` comes last, so that such a mistake is no hit.
     """
     counts: dict[str, int] = {}
     for pair, count in pairs.items():
@@ -101,7 +100,9 @@ def choose_labels(pairs: Pairs, declared: Sequence[str], limit: int) -> tuple[st
     if len(first) + len(others) <= limit:
         return (*first, *others)
     kept = sorted(others, key=lambda name: (-counts[name], name))[: max(limit - len(first), 0)]
-    return (*first, *sorted(set(kept) - {OTHER}), *(() if OTHER in first else (OTHER,)))
+    labels = (*first, *sorted(set(kept) - {OTHER}), *(() if OTHER in first else (OTHER,)))
+    mistaken = any(ANOTHER in _shown(pair, labels) for pair in pairs)
+    return (*labels, ANOTHER) if mistaken and ANOTHER not in labels else labels
 
 
 def blocks_of(
@@ -117,17 +118,25 @@ def blocks_of(
 
 
 def block_of(labels: tuple[str, ...], pairs: Pairs, saved: float | None = None) -> Block:
-    """Give the block of counts; what is none of the labels counts for `OTHER`.
+    """Give the block of counts; what is none of the labels counts as `choose_labels` says.
 
     >>> block_of(("a", "b"), {("a", "a"): 3, ("a", "b"): 1}).overall_recall
     0.75
     """
     place = {name: index for index, name in enumerate(labels)}
     matrix = np.zeros((len(labels), len(labels)), np.int64)
-    rest = place.get(OTHER, -1)
-    for (truth, prediction), count in pairs.items():
-        matrix[place.get(truth, rest), place.get(prediction, rest)] += count
+    for pair, count in pairs.items():
+        truth, prediction = _shown(pair, place)
+        matrix[place[truth], place[prediction]] += count
     return of_matrix(labels, matrix, saved)
+
+
+def _shown(pair: tuple[str, str], labels: Collection[str]) -> tuple[str, str]:
+    """Give a pair by the names it has in a matrix; `engine.known` renames classes alike."""
+    truth, prediction = (name if name in labels else OTHER for name in pair)
+    if truth == prediction == OTHER and pair[0] != pair[1]:
+        return OTHER, ANOTHER
+    return truth, prediction
 
 
 def of_matrix(labels: tuple[str, ...], matrix: npt.NDArray[np.int64], saved: float | None) -> Block:

@@ -1,6 +1,15 @@
-"""Blocks of metrics: the order of decisions, what goes beyond the limit, and what is undefined."""
+"""Blocks of metrics: the order of decisions, what goes beyond the limit, and what is undefined.
 
-from engine.jobs.blocks import OTHER, block_of, blocks_of, choose_labels
+Beyond the limit two different decisions must not pass for one, whatever they are called.
+"""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from engine.jobs.blocks import block_of, blocks_of, choose_labels
+from engine.known import ANOTHER, OTHER
+
+names = st.sampled_from(["a", "b", "c", "d", "e", OTHER, ANOTHER])
 
 
 def test_golden_declared_decisions_come_first_in_their_order_then_names():
@@ -11,12 +20,38 @@ def test_golden_declared_decisions_come_first_in_their_order_then_names():
 def test_golden_beyond_the_limit_the_rarest_are_one_decision():
     pairs = {("a", "b"): 5, ("c", "c"): 3, ("d", "e"): 1, ("e", "d"): 1, ("f", "f"): 2}
     labels = choose_labels(pairs, ("z",), 4)
-    assert labels == ("z", "a", "b", "c", OTHER)
-    matrix = block_of(labels, pairs).confusion_matrix
-    assert sum(map(sum, matrix)) == 12
-    assert matrix[4][4] == 4  # d, e and f among each other
+    assert labels == ("z", "a", "b", "c", OTHER, ANOTHER)
+    block = block_of(labels, pairs)
+    assert block.total == 12
+    assert block.confusion_matrix[4][4] == 2  # f
+    assert block.confusion_matrix[4][5] == 2  # d and e, taken for each other
+    assert block.accuracy == (3 + 2) / 12
     assert choose_labels(pairs, ("z",), 6) == ("z", "a", "b", "c", "d", "e", OTHER)
     assert choose_labels(pairs, ("z",), 7) == ("z", "a", "b", "c", "d", "e", "f")
+
+
+def test_golden_beside_a_decision_that_stays_those_beyond_the_limit_need_no_second_name():
+    pairs = {("a", "a"): 5, ("b", "a"): 1, ("a", "c"): 2, ("d", "d"): 1}
+    labels = choose_labels(pairs, (), 1)
+    assert labels == ("a", OTHER)
+    assert block_of(labels, pairs).confusion_matrix == ((5, 2), (1, 1))
+
+
+@given(
+    st.dictionaries(st.tuples(names, names), st.integers(1, 9)),
+    st.lists(names, max_size=3, unique=True),
+    st.integers(0, 7),
+)
+def test_law_the_diagonal_holds_the_hits_alone_whatever_the_limit(pairs, declared, limit):
+    labels = choose_labels(pairs, declared, limit)
+    assert len(set(labels)) == len(labels) <= max(limit, len(declared)) + 2
+    block = block_of(labels, pairs)
+    assert block.total == sum(pairs.values())
+    trace = sum(row[place] for place, row in enumerate(block.confusion_matrix))
+    assert trace == sum(count for (truth, told), count in pairs.items() if truth == told)
+    if ANOTHER in labels and ANOTHER not in {*declared, *(name for pair in pairs for name in pair)}:
+        assert block.confusion_matrix[labels.index(OTHER)][-1] > 0
+        assert not any(block.confusion_matrix[-1])
 
 
 def test_golden_without_events_nothing_is_defined():
