@@ -8,7 +8,7 @@ of the store: whoever runs them begins their transactions between two commits of
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import pairwise
 
 import duckdb
@@ -66,10 +66,7 @@ def tally_events(
             (_count_sql(wheres, predicates, part, listed=bool(changed)), values | more)
             for part in parts
         ]
-        total = Tally()
-        for rows in run(statements):
-            total = total.merge(_tally(rows))
-        return total
+        return _tally(run(statements))
     return ColumnTally(wheres, predicates, values).tally(parts, changed, run)
 
 
@@ -121,11 +118,15 @@ def _count_sql(
     )
 
 
-def _tally(rows: pa.Table) -> Tally:
-    """Read what `_count_sql` has found."""
-    total = Tally()
-    for row in rows.to_pylist():
-        cells: Counter[Cell] = Counter({cell_of(row): row["count"]})
-        found = tuple(row["changed"] or ())
-        total = total.merge(Tally(cells, row["first_us"], row["last_us"], found))
-    return total
+def _tally(tables: Iterable[pa.Table]) -> Tally:
+    """Add up what `_count_sql` has found in each part."""
+    rows = [row for table in tables for row in table.to_pylist()]
+    cells: Counter[Cell] = Counter()
+    for row in rows:
+        cells[cell_of(row)] += row["count"]
+    return Tally(
+        cells,
+        min((row["first_us"] for row in rows), default=None),
+        max((row["last_us"] for row in rows), default=None),
+        tuple(seq for row in rows for seq in row["changed"] or ()),
+    )
