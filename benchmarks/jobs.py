@@ -24,7 +24,7 @@ from engine.jobs.job_rules import JobRules
 from engine.jobs.knowledge import knowledge_of
 from engine.jobs.model_metrics import model_metrics
 from engine.jobs.questions import parse_question
-from engine.jobs.selection import Run, Statement
+from engine.jobs.tally import Run, Statement
 
 START_US = 1_735_689_600_000_000
 YEAR_US = 365 * 86_400_000_000

@@ -13,7 +13,7 @@ import duckdb
 
 from engine.jobs.blocks import Block, blocks_of
 from engine.jobs.job_rules import JobRules, Minutes, declared_labels, minutes_of, time_saved
-from engine.jobs.selection import Tally
+from engine.jobs.tally import Tally
 
 __all__ = ["Decided", "decided_of"]
 

@@ -16,7 +16,8 @@ from engine.asking import first
 from engine.jobs.days import DAY_S, DECIDED_DAYS
 from engine.jobs.deployments import HOUR_S, JobModels, in_job_sql
 from engine.jobs.questions import JobQuestion
-from engine.jobs.selection import Cell, Tally, tally_events
+from engine.jobs.selection import tally_events
+from engine.jobs.tally import Cell, Tally
 
 __all__ = ["tally_hours"]
 

@@ -17,7 +17,8 @@ from engine.jobs.hour_tally import tally_hours
 from engine.jobs.job_rules import JobRules
 from engine.jobs.knowledge import Knowledge, changed_among, knowledge_of, no_knowledge
 from engine.jobs.questions import JobQuestion
-from engine.jobs.selection import Run, Tally, tally_events
+from engine.jobs.selection import tally_events
+from engine.jobs.tally import Run, Tally
 
 __all__ = ["UNKNOWN_JOB", "Changed", "JobMetrics", "job_metrics"]
 

@@ -24,7 +24,7 @@ from engine.jobs.job_metrics import UNKNOWN_JOB
 from engine.jobs.job_rules import JobRules, Minutes
 from engine.jobs.knowledge import CHANGED, Knowledge, knowledge_of
 from engine.jobs.questions import JobQuestion
-from engine.jobs.selection import Tally
+from engine.jobs.tally import Tally
 
 __all__ = ["ModelMetrics", "model_metrics"]
 

@@ -26,9 +26,9 @@ from engine.jobs.rows_of_job import (
     labels_sql,
     rows_sql,
 )
-from engine.jobs.tally import CELL, ENDS, Cell, Run, Statement, Tally, cell_of, one_by_one
+from engine.jobs.tally import CELL, ENDS, Cell, Run, Tally, cell_of, one_by_one
 
-__all__ = ["Cell", "Run", "Statement", "Tally", "one_by_one", "tally_events"]
+__all__ = ["tally_events"]
 
 _PART_LINES = 1 << 19  # lines of the log below which a part is not worth its start
 

@@ -10,7 +10,8 @@ import pytest
 from job_streams import FILTERS, filter_objects, naive, stored, stream
 
 from engine.jobs.questions import parse_question
-from engine.jobs.selection import one_by_one, tally_events
+from engine.jobs.selection import tally_events
+from engine.jobs.tally import one_by_one
 
 
 @pytest.fixture(scope="module")
