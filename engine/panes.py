@@ -1,6 +1,6 @@
-"""The words that reductions share: panes, score bins and names, as SQL."""
+"""The words that reductions share: panes, score bins, classes and names, as SQL."""
 
-__all__ = ["NUMBERS", "dirty_span", "pane_of", "quoted", "score_bin", "text"]
+__all__ = ["NUMBERS", "class_of", "dirty_span", "pane_of", "quoted", "score_bin", "text"]
 
 NUMBERS = "('DOUBLE', 'BIGINT', 'UBIGINT', 'HUGEINT')"
 """The JSON types, as DuckDB names them, whose values are numbers."""
@@ -32,6 +32,17 @@ def score_bin(score: str) -> str:
     return (
         f"(2 * {nearest} + CASE WHEN {score} < {nearest} / 1000 THEN -1"
         f" WHEN {score} > {nearest} / 1000 THEN 1 ELSE 0 END)::SMALLINT"
+    )
+
+
+def class_of(column: str) -> str:
+    """Give SQL for a class: NULL for a number with a fraction (as in `engine.label_side`).
+
+    Of a column `x`, whatever stands before its name, `x_number` is the number that it is.
+    """
+    return (
+        f"CASE WHEN {column}_number IS NULL OR {column}_number = trunc({column}_number)"
+        f" THEN {column} END"
     )
 
 

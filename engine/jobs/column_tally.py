@@ -14,13 +14,13 @@ from engine.jobs.filters import Predicate
 from engine.jobs.rows_of_job import (
     OUTCOME,
     Part,
-    class_of,
     events_sql,
     labels_sql,
     own_rows_sql,
     rows_sql,
 )
 from engine.jobs.tally import ENDS, Cell, Run, Tally, cell_of
+from engine.panes import class_of
 
 __all__ = ["ColumnTally"]
 

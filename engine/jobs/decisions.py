@@ -18,7 +18,7 @@ from engine.asking import number
 from engine.jobs.cells import cells
 from engine.jobs.days import MERGED, add_days
 from engine.jobs.deployments import HOUR_S
-from engine.panes import pane_of
+from engine.panes import class_of, pane_of
 
 __all__ = ["Decisions", "backfill_decisions", "merge_decisions"]
 
@@ -117,19 +117,12 @@ _NEW = f"FROM decision_panes WHERE block_seq <> {MERGED}"
 _COUNT_HOURS = f"SELECT count(*) FROM decision_panes WHERE hour_s IN (SELECT hour_s {_NEW})"
 
 
-def _class(column: str) -> str:
-    """Give SQL for a class, NULL for a number with a fraction (as in `engine.label_side`)."""
-    return (
-        f"CASE WHEN {column}_number IS NULL OR {column}_number = trunc({column}_number)"
-        f" THEN {column} END AS {column}"
-    )
-
-
 def _decided(events: str, outcomes: str, more: str) -> str:
     """Select the keys of events with the label that holds: the outcome's, else their own."""
     return (
         f"SELECT {more} {pane_of('event_time', HOUR_S)} AS hour_s, model_id, job_id,"
-        f" {_class('label')}, {_class('prediction')}, label_source FROM ("
+        f" {class_of('label')} AS label, {class_of('prediction')} AS prediction, label_source"
+        " FROM ("
         " SELECT e.event_time, e.model_id, e.job_id, e.prediction, e.prediction_number,"
         " CASE WHEN o.event_seq IS NULL THEN e.label ELSE o.label END AS label,"
         " CASE WHEN o.event_seq IS NULL THEN e.label_number ELSE o.label_number END"

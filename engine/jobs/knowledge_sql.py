@@ -5,7 +5,7 @@ earlier votes: an event up to the deployment, or one with an earlier vote. For a
 outcome that is stored is the one of the deployment, and the votes are not looked at. Keys are
 hashes; an event that is held to be late though it only shares a key is decided anew to the same.
 
-Parameters of the statements: those of `engine.jobs.rows_of_job.in_job_sql`, `$deployed` and
+Parameters of the statements: those of `engine.jobs.deployments.in_job_sql`, `$deployed` and
 `$horizon_us` (µs), `$administrators`.
 """
 
@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 from engine.consensus import outcomes_query
 from engine.jobs.event_buckets import with_buckets
-from engine.jobs.rows_of_job import class_of
+from engine.panes import class_of
 
 __all__ = ["IN_TIME", "base_sql", "changed_sql", "late_sql"]
 

@@ -11,7 +11,6 @@ from engine.jobs.filters import Predicate
 __all__ = [
     "OUTCOME",
     "Part",
-    "class_of",
     "events_in_job",
     "events_sql",
     "labels_sql",
@@ -52,13 +51,6 @@ def _any_event(
 ) -> bool:
     """Tell whether there is such an event; row groups without any are passed over."""
     return first(cursor, f"SELECT 1 FROM events_log WHERE {where} LIMIT 1", values) is not None
-
-
-def class_of(name: str) -> str:
-    """Give SQL for a class: NULL for a number with a fraction."""
-    return (
-        f"CASE WHEN {name}_number IS NULL OR {name}_number = trunc({name}_number) THEN {name} END"
-    )
 
 
 def events_sql(wheres: Iterable[str], predicates: Iterable[Predicate], part: Part = None) -> str:

@@ -18,15 +18,9 @@ from engine.asking import first
 from engine.jobs.column_tally import ColumnTally
 from engine.jobs.filters import Predicate, compile_filters
 from engine.jobs.questions import JobQuestion
-from engine.jobs.rows_of_job import (
-    Part,
-    class_of,
-    events_in_job,
-    events_sql,
-    labels_sql,
-    rows_sql,
-)
+from engine.jobs.rows_of_job import Part, events_in_job, events_sql, labels_sql, rows_sql
 from engine.jobs.tally import CELL, ENDS, Cell, Run, Tally, cell_of, one_by_one
+from engine.panes import class_of
 
 __all__ = ["tally_events"]
 
