@@ -11,13 +11,11 @@ import duckdb
 
 from engine.asking import number
 from engine.panes import NUMBERS, dirty_span, pane_of, quoted, text
+from engine.schema import KNOWN
 
 __all__ = ["EventSide"]
 
-_KNOWN = (
-    "('type', 'model_id', 'id', 'timestamp', 'prediction', 'label', 'score', 'features',"
-    " 'predictions', 'labels', 'job_id', 'batch_id', 'bucket_id')"
-)
+_KNOWN = f"({', '.join(map(text, sorted(KNOWN)))})"
 
 
 class EventSide:

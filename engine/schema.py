@@ -9,6 +9,7 @@ from engine.values import MAX_NAME
 __all__ = [
     "AMOUNTS",
     "CONTAINERS",
+    "KNOWN",
     "MAX_NAMES",
     "OPTIONAL",
     "OTHERS",
@@ -26,6 +27,8 @@ MAX_NAMES = 256
 CONTAINERS = ("features", "predictions", "labels")
 TOP = ("type", "model_id", "id", "timestamp", "prediction", "label", "score")
 OPTIONAL = ("job_id", "batch_id", "bucket_id", "by")
+# Fields that a prediction knows; all others of it are further fields. `by` belongs to labels.
+KNOWN = frozenset((*TOP, *CONTAINERS, *OPTIONAL[:3]))
 # The fields of the other types that have rules: those that are amounts, and the rest.
 AMOUNTS = {
     "run": ("queue_time", "pre_time", "job_time", "post_time", "run_time", "stage_time"),

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from engine.instants import iso_us, milliseconds_us
-from engine.schema import AMOUNTS, CONTAINERS, OPTIONAL, TOP
+from engine.schema import AMOUNTS, CONTAINERS, KNOWN
 from engine.values import (
     MAX_NAME,
     Fault,
@@ -32,10 +32,6 @@ T = TypeVar("T")
 
 TYPES = ("prediction", "label", "reference", "model", "metric", "run", "ingest")
 MAX_DEPTH = 64
-# Fields that a prediction knows; all others of it are further fields.
-KNOWN = frozenset(
-    (*TOP, *CONTAINERS, *OPTIONAL[:3])  # `by` belongs to labels
-)
 _INSTANT = "epoch milliseconds or ISO 8601 between the years 1 and 9999"
 # Only what matches can be a number beyond a double; all else Python reads faster by itself.
 _LARGE = re.compile(r"[0-9][eE]|[0-9]{300}")

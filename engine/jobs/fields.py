@@ -19,7 +19,7 @@ from typing import Literal
 from engine.jobs.event_buckets import bucket_sql
 from engine.panes import text
 from engine.query.columns import class_text, pointer
-from engine.schema import CONTAINERS, OPTIONAL, TOP
+from engine.schema import CONTAINERS, KNOWN
 
 __all__ = ["COLUMNS", "MAX_DOTS", "Column", "Kind", "kind_of", "places", "value_sql"]
 
@@ -90,8 +90,8 @@ COLUMNS: Mapping[str, Column] = MappingProxyType(
 )
 """Columns by the names that filters have for them; the last three are Arcanna's."""
 
-
-_NEVER_FURTHER = frozenset((*TOP, *OPTIONAL[:3]))
+# A container as a whole is asked for like a further field: whether there are `features` at all.
+_NEVER_FURTHER = KNOWN - frozenset(CONTAINERS)
 
 
 def kind_of(field: str) -> Kind:

@@ -10,7 +10,7 @@ from engine.query.compile import filter_of
 from engine.query.expressions import Scope
 from engine.query.parse_order import key_of
 from engine.query.tree import Call, Column, Order, Query
-from engine.schema import CONTAINERS, OPTIONAL, TOP
+from engine.schema import CONTAINERS, KNOWN
 
 __all__ = ["plain", "properties_of"]
 
@@ -18,7 +18,6 @@ _REGULAR = (
     *("inference_id", "inference_timestamp", "received_timestamp", "ground_truth_timestamp"),
     *("prediction", "label", "score", "batch_id", "job_id", "bucket_id"),
 )
-_KNOWN = frozenset((*TOP, *CONTAINERS, *OPTIONAL[:3]))  # `by` belongs to labels
 
 Node = Column | Call
 
@@ -109,6 +108,6 @@ def properties_of(raw: str, taken: Iterable[str] = ()) -> dict[str, object]:
             bare = name not in found and name not in blocked
             found[name if bare else f"{container}.{name}"] = value
     for name, value in event.items():
-        if name not in _KNOWN and name not in found and name not in blocked:
+        if name not in KNOWN and name not in found and name not in blocked:
             found[name] = value
     return found

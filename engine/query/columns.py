@@ -11,7 +11,7 @@ from engine.panes import NUMBERS, quoted, text
 from engine.positive import places
 from engine.query.names import ModelNames
 from engine.query.tree import Source
-from engine.schema import CONTAINERS, OPTIONAL, TOP
+from engine.schema import CONTAINERS, KNOWN
 
 __all__ = [
     "ANYWHERE",
@@ -45,7 +45,6 @@ IDENTIFIERS = {
 """Regular names that are texts, and their columns."""
 
 _CLASSES = ("prediction", "label")
-_NO_FURTHER = frozenset((*TOP, *CONTAINERS, *OPTIONAL[:3]))  # `by` belongs to labels
 
 
 def pointer(name: str) -> str:
@@ -67,7 +66,7 @@ def anywhere(name: str) -> tuple[str, ...]:
     >>> anywhere("device")
     ('features.device', 'predictions.device', 'labels.device', 'device')
     """
-    further = () if name in _NO_FURTHER else (name,)
+    further = () if name in KNOWN else (name,)
     return (*(f"{container}.{name}" for container in CONTAINERS), *further)
 
 
