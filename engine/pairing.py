@@ -162,7 +162,7 @@ class Pairing:
 
     def _fetch(self, hits: Hits) -> None:
         # Only the segments that may hold a touched key are scanned: seq prunes by row group.
-        where = _ranges(hits.segments)
+        where = hits.where
         self._cursor.execute(
             f"CREATE OR REPLACE TEMP TABLE t_new AS SELECT {_PAIRED} FROM b_predictions"
             " WHERE NOT fresh"
@@ -292,21 +292,6 @@ def _repeated(keys: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
     ordered = np.sort(keys)
     again: npt.NDArray[np.uint64] = ordered[1:][ordered[1:] == ordered[:-1]]
     return again
-
-
-def _ranges(segments: tuple[int, ...]) -> str:
-    """Say in SQL that `seq` lies in one of the segments; neighbours become one range."""
-    ranges: list[list[int]] = []
-    for segment in segments:
-        if ranges and ranges[-1][1] == segment:
-            ranges[-1][1] = segment + 1
-        else:
-            ranges.append([segment, segment + 1])
-    parts = [
-        f"(seq >= {first << SEGMENT_BITS} AND seq < {last << SEGMENT_BITS})"
-        for first, last in ranges
-    ]
-    return "(" + " OR ".join(parts) + ")" if parts else "false"
 
 
 def _effective(rows: str, outcomes: str) -> str:

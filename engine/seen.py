@@ -34,6 +34,25 @@ class Hits:
     flags: npt.NDArray[np.bool_]
     segments: tuple[int, ...]
 
+    @property
+    def where(self) -> str:
+        """SQL for whether `seq` lies in one of the segments; neighbours are one range.
+
+        >>> Hits(np.empty(0, np.bool_), (0, 1)).where
+        '((seq >= 0 AND seq < 2097152))'
+        """
+        ranges: list[list[int]] = []
+        for segment in self.segments:
+            if ranges and ranges[-1][1] == segment:
+                ranges[-1][1] = segment + 1
+            else:
+                ranges.append([segment, segment + 1])
+        parts = [
+            f"(seq >= {first << SEGMENT_BITS} AND seq < {last << SEGMENT_BITS})"
+            for first, last in ranges
+        ]
+        return "(" + " OR ".join(parts) + ")" if parts else "false"
+
 
 class Seen:
     """The keys stored so far, by segment.

@@ -14,7 +14,7 @@ import pyarrow as pa
 from engine.asking import number
 from engine.panes import text
 from engine.processing.processing_tables import INGEST_AMOUNTS, RUN_TIMES
-from engine.seen import SEGMENT_BITS, Hits
+from engine.seen import Hits
 
 __all__ = [
     "HAPPENINGS",
@@ -133,7 +133,7 @@ def settle(
     """
     cursor.execute(
         "CREATE OR REPLACE TEMP TABLE t_happened_before AS SELECT * FROM"
-        f" ({in_force(happening, _ranges(hits.segments))}) SEMI JOIN touched USING (key)"
+        f" ({in_force(happening, hits.where)}) SEMI JOIN touched USING (key)"
     )
     cursor.execute(
         "CREATE OR REPLACE TEMP TABLE t_happened_rivals AS"
@@ -186,12 +186,3 @@ def _break_ties(
             "canonical": pa.array([canonical(raw) for _, raw in found], pa.string()),
         }
     )
-
-
-def _ranges(segments: tuple[int, ...]) -> str:
-    """Say in SQL that `seq` lies in one of the segments."""
-    parts = [
-        f"seq >= {segment << SEGMENT_BITS} AND seq < {(segment + 1) << SEGMENT_BITS}"
-        for segment in segments
-    ]
-    return f"({' OR '.join(parts)})" if parts else "false"

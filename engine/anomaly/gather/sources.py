@@ -126,11 +126,7 @@ class TypeRows:
         keys = table["key"].to_numpy()
         hits = seen.ask(keys)
         _remember(seen, keys, table["seq"].to_numpy())
-        spans = [
-            f"(seq >= {number << SEGMENT_BITS} AND seq < {(number + 1) << SEGMENT_BITS})"
-            for number in hits.segments
-        ]
-        where = f"seq < {first_seq} AND ({' OR '.join(spans) or 'false'})"
+        where = f"seq < {first_seq} AND {hits.where}"
         stored = "votes_log"
         if kind != "label":
             stored = f"({self._stored(kind, where)})"
