@@ -10,8 +10,10 @@ Of several predictions with one id the winner is the greatest (event time, canon
 
 The work tables that the pairing leaves for the reductions, all temporary:
 
-- `t_changes`: weighted labelled rows of touched events (`weight`, the columns of `events_log` that
-  a metric needs, the effective `label`, `label_number`, `label_time`);
+- `t_effective`: touched events with the label that holds, as they were counted (`weight` -1) and
+  as they are now (1): the columns of `events_log` that are counted, `label`, `label_number`,
+  `label_time` and `label_source`;
+- `t_changes`: the labelled rows of it that differ between before and now, for the metrics;
 - `t_replaced`: rows of `events_log` that lost to a new winner;
 - `t_old`, `t_new`, `t_winners`, `t_outcomes_old`, `t_outcomes`, `t_votes`, `t_votes_new` and, after
   a clash, `t_candidates` and `t_canonical`: what was decided, and from what (`engine.rules.steps`).
@@ -155,7 +157,7 @@ class Pairing:
             self._cursor.execute(f"CREATE OR REPLACE TEMP TABLE t_winners AS {_CANDIDATES}")
         self._vote()
         decide(self._cursor, self._horizon_us)
-        self._compare()
+        self._compare(_WINNING if clash else _CANDIDATE_ROWS)
         winners = self._cursor.sql("SELECT seq FROM t_winners WHERE is_new").to_arrow_table()
         self._cursor.unregister("touched")
         return winners, self._next_outcome
@@ -236,8 +238,8 @@ class Pairing:
         self._cursor.execute("INSERT INTO t_votes SELECT * FROM t_votes_new")
         self._cursor.execute("INSERT INTO votes_log SELECT * FROM t_votes_new ORDER BY seq")
 
-    def _compare(self) -> None:
-        """Make `t_changes`, and write the outcomes that are new or hold no more."""
+    def _compare(self, winning: str) -> None:
+        """Make `t_effective` and `t_changes`, and write outcomes that are new or hold no more."""
         cursor = self._cursor
         known = number(
             cursor,
@@ -245,13 +247,13 @@ class Pairing:
             " JOIN (SELECT seq AS event_seq FROM t_old) USING (event_seq)"
             " ANTI JOIN outcomes_retired r ON r.seq = o.seq",
         )
+        # For a handful of rows nearly all the time is planning: both sides are planned once, here.
         cursor.execute(
-            "CREATE OR REPLACE TEMP TABLE t_changes AS WITH"
-            f" before AS MATERIALIZED ({_effective('t_old', 't_outcomes_old')}),"
-            f" after AS MATERIALIZED ({_effective(_WINNING, 't_outcomes')})"
-            f" {_difference(-1, 'before', 'after')}"
-            f" UNION ALL {_difference(1, 'after', 'before')}"
+            "CREATE OR REPLACE TEMP TABLE t_effective AS"
+            f" {_effective(-1, 't_old', 't_outcomes_old')}"
+            f" UNION ALL {_effective(1, winning, 't_outcomes')}"
         )
+        cursor.execute(_CHANGES)
         unlike = f" WHERE NOT EXISTS (SELECT 1 FROM t_outcomes_old b WHERE {_SAME})"
         self._next_outcome += number(
             cursor,
@@ -273,7 +275,16 @@ _CANDIDATES = (
     " UNION ALL SELECT seq, model_id, event_id, event_time, true FROM t_new"
 )
 
-_WINNING = "(SELECT * FROM (FROM t_old UNION ALL FROM t_new) SEMI JOIN t_winners USING (seq))"
+_CANDIDATE_ROWS = "(FROM t_old UNION ALL FROM t_new)"
+_WINNING = f"(SELECT * FROM {_CANDIDATE_ROWS} SEMI JOIN t_winners USING (seq))"
+
+_CHANGES = (
+    "CREATE OR REPLACE TEMP TABLE t_changes AS SELECT a.* EXCLUDE (job_id, label_source)"
+    " FROM t_effective a WHERE a.label IS NOT NULL AND NOT EXISTS"
+    " (SELECT 1 FROM t_effective b WHERE b.seq = a.seq AND b.weight = -a.weight"
+    " AND b.label = a.label AND b.label_time = a.label_time"
+    " AND b.label_number IS NOT DISTINCT FROM a.label_number)"
+)
 
 _SAME = (
     "a.event_seq = b.event_seq AND a.property = b.property"
@@ -294,24 +305,16 @@ def _repeated(keys: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
     return again
 
 
-def _effective(rows: str, outcomes: str) -> str:
+def _effective(weight: int, rows: str, outcomes: str) -> str:
     """Select events with the label that holds: the outcome's, else their own."""
     return (
-        "SELECT e.seq, e.model_id, e.event_time,"
+        f"SELECT {weight} AS weight, e.seq, e.model_id, e.job_id, e.event_time,"
         " e.prediction, e.prediction_number, e.score, e.positive_score,"
         " CASE WHEN o.event_seq IS NULL THEN e.label ELSE o.label END AS label,"
         " CASE WHEN o.event_seq IS NULL THEN e.label_number ELSE o.label_number END"
         " AS label_number,"
-        " CASE WHEN o.event_seq IS NULL THEN e.event_time ELSE o.label_time END AS label_time"
+        " CASE WHEN o.event_seq IS NULL THEN e.event_time ELSE o.label_time END AS label_time,"
+        " CASE WHEN o.event_seq IS NOT NULL THEN o.label_source"
+        " WHEN e.label IS NOT NULL THEN 'prediction' END AS label_source"
         f" FROM {rows} e LEFT JOIN {outcomes} o ON o.event_seq = e.seq AND o.property = ''"
-    )
-
-
-def _difference(weight: int, these: str, those: str) -> str:
-    """Select the labelled rows of one table that the other does not hold alike, weighted."""
-    return (
-        f"SELECT {weight} AS weight, a.* FROM {these} a WHERE a.label IS NOT NULL AND NOT EXISTS"
-        f" (SELECT 1 FROM {those} b WHERE b.seq = a.seq AND b.label = a.label"
-        " AND b.label_time = a.label_time"
-        " AND b.label_number IS NOT DISTINCT FROM a.label_number)"
     )

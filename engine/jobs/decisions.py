@@ -66,8 +66,7 @@ class Decisions:
         self._cursor.unregister("b_decisions")
 
     def count_touched(self, block_seq: int) -> None:
-        """Count what the settling of touched keys changed (`engine.pairing`)."""
-        self._cursor.execute(_TOUCHED)
+        """Count what settling has changed: `t_effective` (see `engine.pairing`)."""
         self._rows += number(self._cursor, _DIFFERENCE.format(block_seq=block_seq))
 
     def merge(self) -> None:
@@ -103,12 +102,9 @@ def backfill_decisions(cursor: duckdb.DuckDBPyConnection) -> None:
     for table in ("decision_panes", "decision_days"):
         cursor.execute(f"DELETE FROM {table}")
     for low in range(0, number(cursor, "SELECT max(seq) + 1 FROM events_log"), _RANGE):
-        high = low + _RANGE
-        events = _EVENTS.format(low=low, high=high)
-        outcomes = _OUTCOMES.format(low=low, high=high)
+        stored = _STORED.format(low=low, high=low + _RANGE)
         cursor.execute(
-            f"{_INSERT} SELECT {_KEYS}, count(*), {low}"
-            f" FROM ({_decided(events, outcomes, '')}) GROUP BY {_KEYS}"
+            f"{_INSERT} SELECT {_KEYS}, count(*), {low} FROM ({_decided(stored)}) GROUP BY {_KEYS}"
         )
     merge_decisions(cursor)
 
@@ -117,40 +113,33 @@ _NEW = f"FROM decision_panes WHERE block_seq <> {MERGED}"
 _COUNT_HOURS = f"SELECT count(*) FROM decision_panes WHERE hour_s IN (SELECT hour_s {_NEW})"
 
 
-def _decided(events: str, outcomes: str, more: str) -> str:
-    """Select the keys of events with the label that holds: the outcome's, else their own."""
+def _decided(rows: str, more: str = "") -> str:
+    """Select the keys of events that have the label that holds."""
     return (
         f"SELECT {more} {pane_of('event_time', HOUR_S)} AS hour_s, model_id, job_id,"
         f" {class_of('label')} AS label, {class_of('prediction')} AS prediction, label_source"
-        " FROM ("
-        " SELECT e.event_time, e.model_id, e.job_id, e.prediction, e.prediction_number,"
-        " CASE WHEN o.event_seq IS NULL THEN e.label ELSE o.label END AS label,"
-        " CASE WHEN o.event_seq IS NULL THEN e.label_number ELSE o.label_number END"
-        " AS label_number,"
-        " CASE WHEN o.event_seq IS NOT NULL THEN o.label_source"
-        " WHEN e.label IS NOT NULL THEN 'prediction' END AS label_source"
-        f" FROM {events} e LEFT JOIN {outcomes} o ON o.event_seq = e.seq AND o.property = '')"
+        f" FROM {rows}"
     )
 
 
-_EVENTS = (
-    "(SELECT * FROM events_log ANTI JOIN events_retired USING (seq)"
-    " WHERE seq >= {low} AND seq < {high})"
+# Stored events in force, with the outcome's label, else their own.
+_STORED = (
+    "(SELECT e.event_time, e.model_id, e.job_id, e.prediction, e.prediction_number,"
+    " CASE WHEN o.event_seq IS NULL THEN e.label ELSE o.label END AS label,"
+    " CASE WHEN o.event_seq IS NULL THEN e.label_number ELSE o.label_number END"
+    " AS label_number,"
+    " CASE WHEN o.event_seq IS NOT NULL THEN o.label_source"
+    " WHEN e.label IS NOT NULL THEN 'prediction' END AS label_source"
+    " FROM (SELECT * FROM events_log ANTI JOIN events_retired USING (seq)"
+    " WHERE seq >= {low} AND seq < {high}) e"
+    " LEFT JOIN (SELECT x.* FROM outcomes x ANTI JOIN outcomes_retired z ON z.seq = x.seq"
+    " WHERE x.event_seq >= {low} AND x.event_seq < {high}) o"
+    " ON o.event_seq = e.seq AND o.property = '')"
 )
-_OUTCOMES = (
-    "(SELECT x.* FROM outcomes x ANTI JOIN outcomes_retired z ON z.seq = x.seq"
-    " WHERE x.event_seq >= {low} AND x.event_seq < {high})"
-)
-_WINNING = "(SELECT * FROM (FROM t_old UNION ALL FROM t_new) SEMI JOIN t_winners USING (seq))"
 
-# In one statement DuckDB 2.0 takes the sum of these weights for 0 where an outcomes table is empty,
-# and leaves everything out; so they become a table first.
-_TOUCHED = (
-    "CREATE OR REPLACE TEMP TABLE t_decided AS"
-    f" {_decided('t_old', 't_outcomes_old', '-1 AS weight,')} UNION ALL"
-    f" {_decided(_WINNING, 't_outcomes', '1 AS weight,')}"
-)
+# Only from a table: in one statement with what makes it, DuckDB 2.0 takes the sum of its weights
+# for 0 where an outcomes table is empty, and leaves everything out.
 _DIFFERENCE = (
-    f"{_INSERT} SELECT {_KEYS}, sum(weight)::BIGINT, {{block_seq}} FROM t_decided"
-    f" GROUP BY {_KEYS} HAVING sum(weight) <> 0"
+    f"{_INSERT} SELECT {_KEYS}, sum(weight)::BIGINT, {{block_seq}}"
+    f" FROM ({_decided('t_effective', 'weight,')}) GROUP BY {_KEYS} HAVING sum(weight) <> 0"
 )
