@@ -107,10 +107,12 @@ def own_rows_sql(events: str, part: Part = None, *, decided: bool) -> str:
     """
     held = "".join(f", o.{name} AS held_{name}" for name in OUTCOME) if decided else ""
     joined = f" JOIN ({_outcomes_sql(part)}) o ON o.event_seq = e.seq" if decided else ""
+    # With `e.label IS NOT NULL` a comparison of `label_source` does not compile in DuckDB 2.0 where
+    # all labels are NULL: it finds that out while planning, and stumbles over a constant.
     return (
         f"SELECT {_EVENT}, e.label, e.label_number,"
         " CASE WHEN e.label IS NOT NULL THEN e.event_time END AS label_time,"
-        f" CASE WHEN e.label IS NOT NULL THEN 'prediction' END AS label_source{held}"
+        f" CASE WHEN strlen(e.label) >= 0 THEN 'prediction' END AS label_source{held}"
         f" FROM ({events}) e{joined}"
     )
 

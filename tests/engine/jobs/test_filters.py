@@ -7,7 +7,7 @@ truths, nulls, lists, objects, flat keys with dots and nested ones.
 import random
 
 import pytest
-from job_streams import FILTERS, filter_objects, naive, stored, stream
+from job_streams import FILTERS, START_MS, filter_objects, naive, stored, stream
 
 from engine.jobs.questions import parse_question
 from engine.jobs.selection import tally_events
@@ -68,6 +68,28 @@ def test_fault_a_name_is_only_data(taken, field):
     twin, cursor = taken
     assert counted(cursor, (field, "is", "$f0'; --")) == 0
     assert counted(cursor, (field, "not exists")) == len(twin.rows)
+
+
+ABOUT_LABELS = [
+    *[("label_source", "is", said) for said in ("votes", "prediction", "undecided")],
+    *[("label_source", "is not", "votes"), ("label_source", "gt", "q"), ("label", "gte", "A")],
+    *[("arcanna.consensus", "is", said) for said in ("Drop", "Undecided")],
+    *[("arcanna.consensus", "lt", "Z"), ("label", "is", "Drop"), ("correct", "is", "true")],
+]
+
+
+@pytest.mark.parametrize("voted", [(), ("Drop",), ("Drop", "Escalate")], ids=len)
+@pytest.mark.parametrize("labels", [(None, None), ("Drop", None), ("Drop", "Drop")])
+def test_fault_where_no_or_every_prediction_has_a_label_filters_on_it_are_answered(labels, voted):
+    """DuckDB knows then what the label is, and has failed over what follows from it."""
+    event = {"model_id": "m1", "timestamp": START_MS, "job_id": "soc", "prediction": "Drop"}
+    events = [event | {"id": n} | ({"label": of} if of else {}) for n, of in enumerate(labels)]
+    vote = {"type": "label", "model_id": "m1", "id": 1, "timestamp": START_MS}
+    events += [vote | {"by": f"v{n}", "label": label} for n, label in enumerate(voted)]
+    twin, cursor = naive(events), stored(events)
+    for each in ABOUT_LABELS:
+        for filters in ([each], [each, ("city", "not exists")]):
+            assert counted(cursor, *filters) == len(twin.selection(filters=filters)), filters
 
 
 def test_law_whoever_runs_the_parts_gets_the_same():
