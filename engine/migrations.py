@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 import duckdb
 
 from engine.anomaly_tables import ANOMALY_TABLES
+from engine.change_tables import CHANGE_TABLES
 from engine.decode import canonical
 from engine.jobs.decisions import backfill_decisions
 from engine.jobs.deployments import backfill_deployments
@@ -54,9 +55,17 @@ def _add_jobs(cursor: duckdb.DuckDBPyConnection) -> None:
     backfill_steps(cursor)
 
 
+def _add_changes(cursor: duckdb.DuckDBPyConnection) -> None:
+    """Version 5: changes at run time, and declared classes, which a start writes."""
+    for name, columns in CHANGE_TABLES.items():
+        cursor.execute(f"CREATE TABLE {name} ({columns})")
+    cursor.execute("ALTER TABLE model_settings ADD COLUMN IF NOT EXISTS classes VARCHAR[]")
+
+
 MIGRATIONS: Mapping[int, Callable[[duckdb.DuckDBPyConnection], None]] = {
     2: _add_rules,
     3: _add_anomaly_jobs,
     4: _add_jobs,
+    5: _add_changes,
 }
 """By the version that each leads to, from the one before."""

@@ -8,6 +8,7 @@ underscore are steps between tables and public relations, and no part of the con
 """
 
 from engine.anomaly_views import ANOMALY_MACROS, ANOMALY_VIEWS
+from engine.change_tables import CHANGE_VIEWS
 from engine.confusion import CONFUSION_VIEWS
 from engine.drift_views import DRIFT_VIEWS
 from engine.metric_values import METRIC_VALUE_VIEWS
@@ -40,6 +41,7 @@ VIEWS: dict[str, str] = {
     **ANOMALY_VIEWS,
     **STEP_VIEWS,
     **PROCESSING_VIEWS,
+    **CHANGE_VIEWS,
 }
 
 MACROS: dict[str, str] = {**ANOMALY_MACROS}

@@ -10,6 +10,7 @@ back by a negative delta; sums of floats never are: their pane is computed anew 
 """
 
 from engine.anomaly_tables import ANOMALY_TABLES
+from engine.change_tables import CHANGE_TABLES
 from engine.jobs.job_tables import JOB_TABLES
 from engine.outbox import OUTBOX_TABLES
 from engine.processing.processing_tables import PROCESSING_TABLES
@@ -18,7 +19,7 @@ from engine.steps.step_tables import STEP_TABLES
 
 __all__ = ["SCHEMA_VERSION", "TABLES"]
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 
 TABLES: dict[str, str] = {
     # ---- facts ------------------------------------------------------------------------------
@@ -121,4 +122,5 @@ TABLES: dict[str, str] = {
     **STEP_TABLES,
     **PROCESSING_TABLES,
     **JOB_TABLES,
+    **CHANGE_TABLES,
 }

@@ -17,8 +17,8 @@ def declare_models(cursor: duckdb.DuckDBPyConnection, settings: Settings) -> Non
     cursor : duckdb.DuckDBPyConnection
         On the tables of `engine.rows`.
     settings : Settings
-        Of each model the job and the minutes that an analyst spends on an event, in all or by
-        label, are taken.
+        Of each model the job, the classes, and the minutes that an analyst spends on an event, in
+        all or by label, are taken.
     """
     cursor.execute("DELETE FROM model_settings")
     models = settings.models
@@ -31,6 +31,7 @@ def declare_models(cursor: duckdb.DuckDBPyConnection, settings: Settings) -> Non
                 [orjson.dumps(dict(model.minutes_by_label)).decode() for model in models],
                 pa.string(),
             ),
+            "classes": pa.array([model.classes or None for model in models], pa.list_(pa.string())),
         }
     )
     cursor.register("b_declared", rows)

@@ -78,8 +78,9 @@ def declared_labels(
 ) -> tuple[str, ...]:
     """Give the decisions declared for a job's models: the active one's, then by place and name."""
     rows = cursor.execute(
-        "SELECT class FROM model_classes WHERE place IS NOT NULL"
-        " AND model_id IN (SELECT unnest($models::VARCHAR[])) GROUP BY class"
+        "SELECT class FROM (SELECT model_id, unnest(classes) AS class,"
+        " generate_subscripts(classes, 1) AS place FROM model_settings"
+        " WHERE model_id IN (SELECT unnest($models::VARCHAR[]))) GROUP BY class"
         " ORDER BY min(place) FILTER (model_id = $active) NULLS LAST, min(place), class",
         {"models": list(models), "active": active},
     ).fetchall()

@@ -25,7 +25,8 @@ JOB_TABLES: dict[str, str] = {
     "model_settings": """
         model_id VARCHAR PRIMARY KEY, job_id VARCHAR,
         minutes DOUBLE,               -- an analyst spends on an event
-        minutes_by_label VARCHAR NOT NULL   -- JSON object: label to minutes
+        minutes_by_label VARCHAR NOT NULL,  -- JSON object: label to minutes
+        classes VARCHAR[]             -- in the order of the matrix; NULL: learned
     """,
     # the last metrics computed of a job's active model
     "model_metrics_log": """

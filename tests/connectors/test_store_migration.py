@@ -12,6 +12,7 @@ import pytest
 from connectors.store import FILE_NAME, Store
 from engine.anomaly_tables import ANOMALY_TABLES
 from engine.batch import Block
+from engine.change_tables import CHANGE_TABLES
 from engine.config import RuleSettings, Settings
 from engine.decode import Decoder, canonical
 from engine.jobs.job_tables import JOB_TABLES
@@ -44,8 +45,17 @@ def take(store, settings, data, position):
     store.commit()
 
 
+def make_fourth(folder):
+    """Take from a folder all that the fourth version did not have."""
+    with duckdb.connect(folder / FILE_NAME) as connection:
+        connection.execute("UPDATE settings SET value = '4' WHERE name = 'schema_version'")
+        for name in CHANGE_TABLES:
+            connection.execute(f"DROP TABLE {name}")
+
+
 def make_third(folder):
     """Take from a folder all that the third version did not have."""
+    make_fourth(folder)
     with duckdb.connect(folder / FILE_NAME) as connection:
         connection.execute("UPDATE settings SET value = '3' WHERE name = 'schema_version'")
         for name in {**STEP_TABLES, **PROCESSING_TABLES, **JOB_TABLES}:
@@ -120,7 +130,7 @@ def columns(store):
     )
 
 
-@pytest.mark.parametrize("make_old", [make_first, make_second, make_third])
+@pytest.mark.parametrize("make_old", [make_first, make_second, make_third, make_fourth])
 def test_golden_a_folder_of_an_older_version_has_the_tables_of_a_new_one(tmp_path, make_old):
     with Store(tmp_path / "new", publish=False) as store:
         expected = columns(store)

@@ -7,6 +7,7 @@ import pytest
 
 from connectors.store import FILE_NAME, Store
 from engine.batch import Block
+from engine.change_tables import CHANGE_TABLES
 from engine.config import Settings
 from engine.decode import Decoder, canonical
 from engine.jobs.job_tables import JOB_TABLES
@@ -65,7 +66,7 @@ def test_law_decisions_and_deployments_are_those_that_a_run_would_have_left(fold
     before = told(folder)
     with duckdb.connect(folder / FILE_NAME) as connection:
         connection.execute("UPDATE settings SET value = '3' WHERE name = 'schema_version'")
-        for name in {**STEP_TABLES, **PROCESSING_TABLES, **JOB_TABLES}:
+        for name in {**STEP_TABLES, **PROCESSING_TABLES, **JOB_TABLES, **CHANGE_TABLES}:
             connection.execute(f"DROP TABLE {name}")
     assert told(folder) == before
     assert sum(row[-1] for row in before[0]) == 9  # ten predictions, one of them replaced

@@ -154,5 +154,5 @@ def test_golden_declarations_are_those_of_the_session(reader):
     second = ModelSettings("b", minutes_by_label=(("X", 1.0), ('"', 2.0)))
     declare_models(connection, Settings(models=(second,)))
     rows = connection.execute("FROM model_settings").fetchall()
-    assert rows == [("b", None, None, '{"X":1.0,"\\"":2.0}')]
+    assert rows == [("b", None, None, '{"X":1.0,"\\"":2.0}', None)]
     assert models_of(connection, "j") == ()

@@ -8,7 +8,7 @@ import random
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from job_streams import FILTERS, RULES, START_MS, filter_objects, naive, stored, stream
 
@@ -98,6 +98,7 @@ def check_model(twin, model):
 
 
 @EASY
+@example(11, 3, "soc")  # a model with declared classes that is known by its deployment alone
 @given(st.integers(0, 2**32), st.integers(0, 50), st.sampled_from(["soc", 12]))
 def test_law_answers_are_those_of_the_distinct_events(seed, size, job):
     chance = random.Random(seed)
