@@ -7,14 +7,20 @@
     ├── SourceError          an input cannot be read: missing file, empty glob, torn archive
     ├── StoreError           the data folder cannot be used: locked, damaged, too new
     └── QueryError           somebody's SQL or request is off
-        └── NotFoundError    it names something that there is not
+        ├── NotFoundError    it names something that there is not, or that the asker may not see
+        ├── ConflictError    it does not fit what is there: a name that is taken, a job that is shut
+        ├── ForbiddenError   the asker may not do that
+        └── BusyError        there is too much to do just now: ask again a little later
 
 Bad data is none of these: it is a row in `rejects`. Anything else that is raised is our own fault.
 """
 
 __all__ = [
     "BellwetherError",
+    "BusyError",
     "ConfigurationError",
+    "ConflictError",
+    "ForbiddenError",
     "NotFoundError",
     "QueryError",
     "SourceError",
@@ -44,3 +50,15 @@ class QueryError(BellwetherError):
 
 class NotFoundError(QueryError):
     """A request names a job, a model, a catalogue or another thing that there is not."""
+
+
+class ConflictError(QueryError):
+    """A request does not fit what is there."""
+
+
+class ForbiddenError(QueryError):
+    """A request is for somebody with more rights."""
+
+
+class BusyError(QueryError):
+    """A queue is full."""
