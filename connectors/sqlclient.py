@@ -31,7 +31,7 @@ from connectors.sqlwire import (
 )
 from engine.errors import ConfigurationError, NotFoundError, QueryError, StoreError
 
-__all__ = ["DATABASE_NAME", "LOCK_NAME", "call", "query"]
+__all__ = ["DATABASE_NAME", "LOCK_NAME", "Told", "call", "call_owner", "query"]
 
 if TYPE_CHECKING:
     import duckdb
@@ -51,6 +51,13 @@ class _Owner:
     pid: str
     host: str
     socket: str
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What an owner answered: what JSON knows."""
+
+    answer: Any
 
 
 class _UnansweredError(Exception):
@@ -129,6 +136,23 @@ def call(
         request,
         _called,
         lambda folder: _called_on_file(folder, name, arguments, time_limit_s),
+    )
+
+
+def call_owner(
+    data: str, name: str, arguments: Mapping[str, Any], time_limit_s: float = TIME_LIMIT_S
+) -> Told | None:
+    """Call one function of the owner; None: nobody owns the folder.
+
+    See `call` for the parameters, and for what it raises.
+    """
+    request = {"call": name, "arguments": dict(arguments), "limit_seconds": time_limit_s}
+    return _asked(
+        data,
+        time_limit_s,
+        request,
+        lambda connection: Told(_called(connection)),
+        lambda _: None,
     )
 
 

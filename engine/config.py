@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from engine.catalogue_settings import Catalogues
+from engine.rule_settings import RuleSettings
 from engine.step_rule_settings import StepRuleSettings
 
 __all__ = [
@@ -70,57 +71,20 @@ class ModelSettings:
 
 @dataclass(frozen=True, slots=True)
 class MetricSettings:
-    """A custom metric: `query` is JSON, a drift query where `endpoint` is data_drift."""
+    """A custom metric: `query` is JSON, a drift query where `endpoint` is data_drift.
+
+    Attributes
+    ----------
+    type : str or None
+        ``model_output_metric`` or ``model_input_data_metric``, where bare names in the query leave
+        open which of the two it is; None: what the query says.
+    """
 
     model: str
     name: str
     query: str
     endpoint: str = "query"
-
-
-@dataclass(frozen=True, slots=True)
-class RuleSettings:
-    """An alert rule.
-
-    Attributes
-    ----------
-    metric : str
-        Name of a default or custom metric of the model, or its id.
-    bound : str
-        ``upper`` fires above the threshold, ``lower`` below it, both strictly.
-    threshold : float or None
-        None: dynamic, for drift metrics alone.
-    lookback_s : int or None
-        Seconds a window; None: the model's, or for drift metrics its drift lookback.
-    wait_us, hold_us : int
-        Least event time between two alerts, and for how long the violation must have held.
-    time_basis : str or None
-        ``event`` or ``label``; None: label for performance metrics, event for all others.
-    on_no_data : str
-        ``ignore`` or ``alert``.
-    resolve_threshold : float or None
-        Where firing ends; None: at the threshold.
-    group_by : str or None
-        One state per value of this property, at most `group_limit` of them.
-    """
-
-    model: str
-    metric: str
-    bound: str
-    threshold: float | None
-    severity: str
-    name: str | None = None
-    lookback_s: int | None = None
-    wait_us: int = 0
-    hold_us: int = 0
-    time_basis: str | None = None
-    enabled: bool = True
-    on_no_data: str = "ignore"
-    resolve_threshold: float | None = None
-    min_sample_count: int = 0
-    min_label_coverage: float = 0.0
-    group_by: str | None = None
-    group_limit: int = 100
+    type: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,6 +191,14 @@ class AnomalyJobSettings:
         None: for ever.
     snapshot_s, snapshot_retention_s, daily_snapshot_after_s : int
         Least event time between two snapshots of the model, and for how long they are kept.
+    clock : str
+        ``watermark``, that of all inputs, or ``records``: what the job itself has seen last, whose
+        buckets close by nothing else.
+    time_field, time_format : str
+        Where records that are posted to the job over REST tell their time, and how
+        (`engine.anomaly.time_formats`).
+    custom_settings : str or None
+        What its users note down, an object as JSON.
     """
 
     job_id: str
@@ -249,6 +221,10 @@ class AnomalyJobSettings:
     description: str | None = None
     groups: tuple[str, ...] = ()
     enabled: bool = True
+    clock: str = "watermark"
+    time_field: str = "time"
+    time_format: str = "epoch"
+    custom_settings: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -304,11 +280,27 @@ class AnomalyRuleSettings:
 
 @dataclass(frozen=True, slots=True)
 class UserSettings:
-    """Somebody who may be told, or may ask."""
+    """Somebody who may be told, or may ask.
+
+    Attributes
+    ----------
+    role : str
+        ``viewer``, ``editor`` or ``administrator``.
+    api_key_env : str or None
+        The environment variable that has the user's API key.
+    api_key_sha256 : str or None
+        The digest of a key, as hex; None with no variable either: the user has none.
+    models, jobs : tuple of str or None
+        All that the user may see over REST; None: every one.
+    """
 
     username: str
     email: str | None = None
     role: str = "viewer"
+    api_key_env: str | None = None
+    api_key_sha256: str | None = None
+    models: tuple[str, ...] | None = None
+    jobs: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from engine.anomaly.definition import jobs_of
 from engine.anomaly.jobs import Jobs
 from engine.asking import first
 from engine.batch import Batch
@@ -30,6 +31,7 @@ from engine.lists import make_lists
 from engine.others import Others
 from engine.pairing import EVENT_COLUMNS, Paired, Pairing, count_winners
 from engine.pieces import only_references, pieces
+from engine.positions import or_null, write_clock, write_partition
 from engine.recount import recount
 from engine.retention import drop_old_evaluations, drop_old_events, drop_old_rejects
 from engine.rules.alerting import Lines
@@ -76,6 +78,7 @@ class Monitor:
         declared = {model.id: model for model in settings.models}
         self._known = Known(cursor, settings.limits, settings.time, declared)
         columns = RowColumns()
+        self._stopwatch = stopwatch
         self._jobs = Jobs(cursor, settings, columns, stopwatch)
         self._others = Others(cursor, settings, canonical, self._seen)
         self._watch = Watch(cursor, settings, columns, self._jobs)
@@ -146,7 +149,7 @@ class Monitor:
         for piece in pieces(batch):
             if self._watch.pending and not only_references(piece):
                 self._watch.freeze(self.watermark_us)
-                self._others.declare(_or_null(self.watermark_us))
+                self._others.declare(or_null(self.watermark_us))
             counts.add(self._take(piece, state))
         return counts
 
@@ -182,7 +185,31 @@ class Monitor:
     def watch(self) -> None:
         """Begin to follow the alert rules; once, when the tables agree with the settings."""
         self._watch.open(self.watermark_us)
-        self._others.declare(_or_null(self.watermark_us))
+        self._others.declare(or_null(self.watermark_us))
+
+    def change(self, settings: Settings) -> None:
+        """Go on with other metrics, alert rules and anomaly jobs, as a restart would.
+
+        Between two blocks, inside a transaction. Everything else of the settings must be as it is:
+        other models, and other administrators, would change what is counted already.
+
+        Parameters
+        ----------
+        settings : Settings
+            Those of other users and notifications alone reopen nothing; other metrics and rules
+            leave the anomaly jobs as they are, unless a job reads such a metric.
+        """
+        before, self._settings = self._settings, settings
+        if _followed(before) == _followed(settings):
+            return
+        if before.anomaly_jobs == settings.anomaly_jobs and jobs_of(before) == jobs_of(settings):
+            self._watch.change(settings)
+        else:
+            self._jobs.save()
+            columns = RowColumns()
+            self._jobs = Jobs(self._cursor, settings, columns, self._stopwatch)
+            self._watch.change(settings, (columns, self._jobs))
+        self.watch()
 
     def save(self) -> int:
         """Write results and states of anomaly jobs at the end of a transaction; gives bytes."""
@@ -358,39 +385,14 @@ class Monitor:
     def _write_partition(
         self, number: int, batch: Batch, state: str | None, counts: Counts
     ) -> None:
-        mark = self._watermarks.marks[number]
-        own = self._watermarks.of(number)
-        self._cursor.execute(
-            "UPDATE partitions SET position = ?, max_event = make_timestamp(?),"
-            " watermark = make_timestamp(?), idle = false, events = events + ?,"
-            " rejects = rejects + ?, state = ?, updated_time = make_timestamp(?)"
-            " WHERE partition_id = ?",
-            [
-                batch.end,
-                _or_null(mark.max_event_us),
-                _or_null(own),
-                len(batch.predictions) + vote_lines(batch.votes) + len(batch.others),
-                counts.rejects,
-                state,
-                batch.block.received_us,
-                number,
-            ],
-        )
+        events = len(batch.predictions) + vote_lines(batch.votes) + len(batch.others)
+        told = (self._watermarks.of(number), state, events, counts.rejects)
+        write_partition(self._cursor, number, batch, self._watermarks.marks[number], told)
 
     def _write_clock(self) -> None:
-        self._cursor.execute("DELETE FROM clock")
-        self._cursor.execute(
-            "INSERT INTO clock VALUES (make_timestamp(?), make_timestamp(?), ?, ?, ?, ?)",
-            [
-                _or_null(self._watermarks.overall_us),
-                _or_null(self.last_event_us),
-                self._next_seq,
-                self._next_outcome,
-                self._small_blocks,
-                self._compacted_seq,
-            ],
-        )
+        lines = [self._next_seq, self._next_outcome, self._small_blocks, self._compacted_seq]
+        write_clock(self._cursor, self._watermarks.overall_us, self.last_event_us, lines)
 
 
-def _or_null(time_us: int) -> int | None:
-    return None if time_us == NEVER else time_us
+def _followed(settings: Settings) -> tuple[object, ...]:
+    return settings.metrics, settings.alert_rules, settings.anomaly_jobs

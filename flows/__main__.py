@@ -1,4 +1,4 @@
-"""The command `bellwether`: run, sql, check, demo, anomaly and metrics.
+"""The command `bellwether`: run, serve, sql, check, demo, anomaly, metrics and user.
 
 Exit codes: 0; 1 when the machine or the program is at fault (a locked or damaged data folder, a
 full disk, a fault of ours); 2 when the words of the command, the configuration, an input or a
@@ -19,6 +19,7 @@ from engine.errors import BellwetherError, ConfigurationError, StoreError
 from flows.anomalywords import words_of_anomaly
 from flows.metricswords import words_of_metrics
 from flows.signals import Stopping, signal_kills
+from flows.userwords import words_of_user
 
 __all__ = ["main"]
 
@@ -27,6 +28,7 @@ _SUFFIXES = {".csv": "csv", ".json": "json", ".ndjson": "ndjson", ".parquet": "p
 _FORMATS = ("table", "csv", "json", "ndjson", "parquet")
 _SQL_BYTES_MAX = 1 << 20
 _ANOMALY = "Draw, list and change anomaly jobs."
+_USER = "Add, remove and list the users of the REST server, with their API keys."
 _METRICS = "Ask the metrics of jobs and models, of steps, and of processing."
 
 
@@ -101,6 +103,7 @@ def _parser() -> argparse.ArgumentParser:
         return one
 
     _words_of_run(command("run", _run, "Read events to the end of the input, or for ever."))
+    _words_of_serve(command("serve", _serve, "Run, and answer over REST meanwhile."))
     _words_of_sql(command("sql", _sql, "Ask the results, also while a run goes on."))
     check = command("check", _check, "Check a configuration file and say what would run.")
     check.add_argument("config", metavar="CONFIG", help="the YAML file")
@@ -113,6 +116,8 @@ def _parser() -> argparse.ArgumentParser:
         "metrics", help=_METRICS, description=_METRICS, allow_abbrev=False
     )
     words_of_metrics(metrics)
+    user = commands.add_parser("user", help=_USER, description=_USER, allow_abbrev=False)
+    words_of_user(user)
     return parser
 
 
@@ -130,6 +135,27 @@ def _words_of_run(run: argparse.ArgumentParser) -> None:
         action="store_true",
         help="print mails to standard output in place of sending them",
     )
+
+
+def _words_of_serve(serve: argparse.ArgumentParser) -> None:
+    _words_of_run(serve)
+    serve.add_argument(
+        "--host", default="127.0.0.1", help="the address to answer at (default: %(default)s)"
+    )
+    serve.add_argument(
+        "--port",
+        metavar="N",
+        type=_port,
+        default=8080,
+        help="its port; 0: one that is free (default: %(default)s)",
+    )
+
+
+def _port(word: str) -> int:
+    if not (word.isdecimal() and int(word) <= 65_535):
+        msg = f"must be 0 to 65535, got {word}"
+        raise argparse.ArgumentTypeError(msg)
+    return int(word)
 
 
 def _words_of_sql(sql: argparse.ArgumentParser) -> None:
@@ -200,6 +226,25 @@ def _run_until(told: argparse.Namespace, stop: threading.Event) -> int:
     from flows.run import run  # noqa: PLC0415 - loads Bytewax
 
     return run(settings, mails_to=sys.stdout if told.dry_run_mail else None, stop=stop)
+
+
+def _serve(told: argparse.Namespace) -> int:
+    return _stopped_by_signals(told, _serve_until)
+
+
+def _serve_until(told: argparse.Namespace, stop: threading.Event) -> int:
+    from dataclasses import replace  # noqa: PLC0415
+
+    from engine.config import Settings  # noqa: PLC0415
+    from flows.settings import Overrides, load  # noqa: PLC0415
+
+    settings = load(told.config, Overrides(told.source, told.data, told.follow))
+    if told.source is None and settings.sources == Settings().sources:
+        settings = replace(settings, sources=())  # what is handed in is enough
+    from flows.serve import Address, serve  # noqa: PLC0415 - loads Bytewax and the web framework
+
+    mails_to = sys.stdout if told.dry_run_mail else None
+    return serve(settings, Address(told.host, told.port), mails_to, stop)
 
 
 def _check(told: argparse.Namespace) -> int:

@@ -1,10 +1,12 @@
 """The `anomaly_jobs` section of the configuration.
 
-Keys are those of Elastic's jobs, and ours. What stands in `analysis_config` and `analysis_limits`
-there may stand there or in the job itself; what we do not have is refused, with the reason.
+Keys are those of Elastic's jobs, and ours. What stands in `analysis_config`, `analysis_limits` and
+`data_description` there may stand there or in the job itself; what we do not have is refused, with
+the reason.
 Source: contracts.md ELi-04, ELi-11 to ELi-13, ELi-15, ELi-19 and ELi-23.
 """
 
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -13,7 +15,9 @@ from typing import Any
 
 import yaml
 
+from engine.anomaly.time_formats import time_reader
 from engine.config import AnomalyJobSettings, MetricSettings, ModelSettings
+from engine.errors import QueryError
 from engine.rules.definition import names_of
 from flows.detectorsettings import OfJob, detectors
 from flows.filtersettings import row_filter
@@ -27,6 +31,7 @@ from flows.yamlreaders import (
     flag,
     has_key,
     identifier,
+    json_value,
     line_text,
     mapping,
     path,
@@ -45,6 +50,7 @@ _MEBIBYTE = 1 << 20
 _BYTES_MAX = 1 << 50
 _MEMORY = re.compile(r"(\d{1,15})(b|k|kb|m|mb|g|gb|t|tb)", re.IGNORECASE)
 _SHIFTS = {"b": 0, "k": 10, "m": 20, "g": 30, "t": 40}
+_NOTED_MAX = 16_384
 _MEMORY_RULE = 'at least 1 MiB, such as "16mb", "1gb" or a number of MiB'
 
 
@@ -127,6 +133,30 @@ def _type(faults: Faults, node: Node, key: str) -> str | None:
     return None
 
 
+def _time_format(faults: Faults, node: Node, key: str) -> str | None:
+    written = text(faults, node, key)
+    if written is None:
+        return None
+    try:
+        time_reader(written)
+    except QueryError as error:
+        faults.say(node, str(error).replace("`time_format`", key, 1))
+        return None
+    return written
+
+
+def _noted(faults: Faults, node: Node, key: str) -> str | None:
+    """Read an object of anything, as JSON."""
+    if not isinstance(node, yaml.MappingNode):
+        faults.must(node, key, "a mapping of keys to values")
+        return None
+    found = json.dumps(json_value(faults, node, key), ensure_ascii=False, separators=(",", ":"))
+    if len(found) > _NOTED_MAX:
+        faults.must(node, key, f"at most {_NOTED_MAX:,} characters as JSON")
+        return None
+    return found
+
+
 @dataclass(frozen=True, slots=True)
 class _Deferred:
     """A value that is read when the rest of its job is known."""
@@ -154,6 +184,7 @@ _ANALYSIS: dict[str, Reader] = {
     ),
 }
 _LIMITS: dict[str, Reader] = {"model_memory_limit": _memory}
+_POSTED: dict[str, Reader] = {"time_field": text, "time_format": _time_format}
 _NO_TEXTS = "texts are not put into categories"
 _NO_SUMS = "every event counts once, and events that are sums of others are not known as such"
 _NO_FEED = "events come from `sources`"
@@ -168,6 +199,8 @@ _REFUSED_ANALYSIS = {
     "model_prune_window": "the models of series that fell silent are kept, up to the limits",
 }
 _REFUSED_LIMITS = {"categorization_examples_limit": _NO_TEXTS}
+_NO_COLUMNS = "posted records are JSON objects"
+_REFUSED_POSTED = dict.fromkeys(("format", "field_delimiter", "quote_character"), _NO_COLUMNS)
 
 
 def _nested(fields: Mapping[str, Reader], refused: Mapping[str, str]) -> Reader:
@@ -177,15 +210,17 @@ def _nested(fields: Mapping[str, Reader], refused: Mapping[str, str]) -> Reader:
     return read
 
 
-_NESTED: dict[str, dict[str, Reader]] = {"analysis_config": _ANALYSIS, "analysis_limits": _LIMITS}
+_NESTED: dict[str, dict[str, Reader]] = {
+    "analysis_config": _ANALYSIS,
+    "analysis_limits": _LIMITS,
+    "data_description": _POSTED,
+}
 _REFUSED = {
     **_REFUSED_ANALYSIS,
     **_REFUSED_LIMITS,
-    "data_description": "the times of events are those of their `timestamp`",
     "datafeed_config": _NO_FEED,
     "datafeed_id": _NO_FEED,
     "model_plot_config": "what can be drawn is kept anyway: anomaly_model_plot",
-    "custom_settings": "nothing would read them",
     "allow_lazy_open": "a job is open while there is a run",
     "results_index_name": "results are in the relations of the data folder",
     **dict.fromkeys(("job_type", "job_version", "create_time", "finished_time"), _MADE),
@@ -198,10 +233,12 @@ _FIELDS: dict[str, Reader] = {
     "type": _type,
     **_ANALYSIS,
     **_LIMITS,
+    **_POSTED,
     "filter": _defer,
     "frequency": window_s,
     "time_basis": choice("event", "label"),
     "normalizer": choice("standard", "elastic"),
+    "clock": choice("watermark", "records"),
     "renormalization_window_days": _days_s(),
     "results_retention_days": _days_s(),
     "model_snapshot_retention_days": _days_s(above=False),
@@ -214,6 +251,8 @@ _FIELDS: dict[str, Reader] = {
     "enabled": flag,
     "analysis_config": _nested(_ANALYSIS, _REFUSED_ANALYSIS),
     "analysis_limits": _nested(_LIMITS, _REFUSED_LIMITS),
+    "data_description": _nested(_POSTED, _REFUSED_POSTED),
+    "custom_settings": _noted,
 }
 _RENAMED = {
     "bucket_span": "bucket_span_s",
@@ -304,6 +343,9 @@ def _check_times(faults: Faults, node: Node, key: str, found: Mapping[str, Any])
     if frequency_s > span_s:
         rule = f"at most the bucket span of {span_s} s"
         faults.must(value_at(node, "frequency"), f"{key}.frequency", rule)
+    if found.get("clock") == "records" and (has_key(node, "type") or "time_basis" in found):
+        rule = "watermark, or left out, where there is a type or a time basis"
+        faults.must(value_at(node, "clock"), f"{key}.clock", rule)
     if found.get("time_basis") == "label" and has_key(node, "type"):
         rule = "event, or left out, as only predictions have labels that count"
         faults.must(value_at(node, "time_basis"), f"{key}.time_basis", rule)

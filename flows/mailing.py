@@ -11,7 +11,7 @@ server but `drain`, at the end of a run, for a stated time.
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TextIO
 
 import duckdb
@@ -20,7 +20,7 @@ import pyarrow as pa
 from connectors.mailer import DRY_SMTP, DryMailer, Mailer
 from connectors.notifier import Notifier, Transactions
 from connectors.smtp import check_smtp
-from engine.config import Settings, SmtpSettings
+from engine.config import NotificationSettings, Settings, SmtpSettings
 from engine.errors import ConfigurationError
 from engine.notifications import configuration_id
 from engine.outbox import enqueue
@@ -98,8 +98,12 @@ class Mailing:
     ) -> None:
         self.given = 0
         self.waited_s = 0.0
-        self._configurations = settings.notifications
+        self._configurations: Sequence[NotificationSettings] = settings.notifications
         self._notifier = _notifier(settings.smtp, password, printed_to)
+
+    def tell(self, configurations: Sequence[NotificationSettings]) -> None:
+        """Tell these of alerts from now on."""
+        self._configurations = configurations
 
     def note(self, cursor: duckdb.DuckDBPyConnection, alerts: pa.Table, now_us: int) -> None:
         """Put alerts (columns alert_id, model_id) into the outbox, in their own transaction."""

@@ -9,15 +9,17 @@ import yaml
 
 from engine.config import MetricSettings, ModelSettings
 from engine.errors import QueryError
-from engine.query.check import check_metric, default_query
+from engine.query.check import check_metric, default_query, metric_type
 from engine.query.drift_parse import parse_drift
 from engine.query.functions import canonical
 from engine.query.names import ModelNames
 from engine.query.parse import parse
+from engine.rules.definition import OPEN_TYPES
 from flows.queryfaults import say_fault
 from flows.yamlnodes import Faults, Node, quoted
 from flows.yamlreaders import (
     Reader,
+    choice,
     each,
     json_value,
     line_text,
@@ -71,6 +73,7 @@ def _metric(
         "name": _name,
         "query": _query,
         "endpoint": _endpoint,
+        "type": choice(*OPEN_TYPES),
     }
     found = mapping(faults, node, key, fields)
     given = [required(faults, node, key, name, found) for name in ("model", "name", "query")]
@@ -84,8 +87,9 @@ def _metric(
         kind: Literal["streaming", "batch"] = "batch" if model.kind == "batch" else "streaming"
         for fault in _query_faults(query, endpoint, _names(model), kind):
             say_fault(faults, value_at(node, "query"), f"{key}.query", fault)
+        _check_type(faults, node, key, found, _type(query, endpoint, _names(model)))
     written = json.dumps(query, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
-    return MetricSettings(found["model"], found["name"], written, endpoint)
+    return MetricSettings(found["model"], found["name"], written, endpoint, found.get("type"))
 
 
 def _name(faults: Faults, node: Node, key: str) -> str | None:
@@ -143,6 +147,21 @@ def _names(model: ModelSettings) -> ModelNames:
         threshold=model.threshold,
         complete=False,
     )
+
+
+def _type(query: dict[str, Any], endpoint: str, names: ModelNames) -> str | None:
+    """Give the type that the query says; None: it has faults."""
+    try:
+        return metric_type((parse_drift if endpoint == "data_drift" else parse)(query, names))
+    except QueryError:
+        return None
+
+
+def _check_type(
+    faults: Faults, node: Node, key: str, found: Mapping[str, Any], said: str | None
+) -> None:
+    if "type" in found and said is not None and said not in OPEN_TYPES:
+        faults.must(value_at(node, "type"), f"{key}.type", f"left out, as the query is a {said}")
 
 
 def _query_faults(

@@ -56,7 +56,7 @@ def flow_of(session: Session, *, raising: bool = False) -> Dataflow:
     """Build the dataflow over an open session; `raising`: faults leave the flow as exceptions."""
     dataflow = Dataflow("bellwether")
     source: FixedPartitionedSource[Item, None] = Stream(
-        Announced(session.ahead), session.stop, session.fail_input
+        Announced(session.ahead, session.wanted), session.stop, session.fail_input
     )
     batches = op.input("input", dataflow, source)
     sharded = op.key_on("shard", batches, lambda _: SHARD)

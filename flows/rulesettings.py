@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
+from uuid import UUID
 
 import yaml
 
@@ -13,6 +14,7 @@ from engine.config import DYNAMIC, MetricSettings, ModelSettings, RuleSettings
 from engine.metrics import AGGREGATES, CATALOGUE, metric_id
 from engine.query.functions import DRIFT_MEASURES
 from engine.rule_names import rule_name
+from engine.rules.definition import rule_id_of
 from flows.metricsettings import default_metric
 from flows.yamlnodes import Faults, Node, quoted, scalar, shown
 from flows.yamlreaders import (
@@ -91,6 +93,7 @@ def alert_rules(
         name = rule.name or rule_name(rule.metric, rule.bound, taken[rule.model])
         taken[rule.model].add(name)
         rules.append(replace(rule, name=name))
+    _check_ids(faults, found, rules)
     return tuple(rules)
 
 
@@ -123,6 +126,26 @@ def _given_names(
     return taken
 
 
+def _check_ids(
+    faults: Faults,
+    found: Sequence[tuple[str, Node, RuleSettings]],
+    rules: Sequence[RuleSettings],
+) -> None:
+    """Check that no rule declares the id of another one."""
+    taken: dict[UUID, str] = {}
+    for (place, _, _), rule in zip(found, rules, strict=True):
+        if rule.rule_id is None:
+            taken.setdefault(rule_id_of(rule, rule.name or ""), place)
+    for (place, entry, _), rule in zip(found, rules, strict=True):
+        if rule.rule_id is None:
+            continue
+        own = rule_id_of(rule, "")
+        if own in taken:
+            what = f"unlike the id of {taken[own]}"
+            faults.must(value_at(entry, "rule_id"), f"{place}.rule_id", what)
+        taken[own] = place
+
+
 # ---- one rule --------------------------------------------------------------------------------
 
 
@@ -133,6 +156,22 @@ def _threshold(faults: Faults, node: Node, key: str) -> float | str | None:
         return finite(faults, node, key)
     faults.must(node, key, f"a number, or {_DYNAMIC_WORD} for a drift metric")
     return None
+
+
+def _rule_id(faults: Faults, node: Node, key: str) -> str | None:
+    written = str(node.value) if isinstance(node, yaml.ScalarNode) else ""
+    if _UUID.fullmatch(written):
+        return written.lower()
+    faults.must(node, key, "a UUID such as 5a0c1b7e-6d0f-4f0b-9a55-0f6d7c0b9e21")
+    return None
+
+
+def _group_by(faults: Faults, node: Node, key: str) -> str | None:
+    name = text(faults, node, key)
+    if name is not None and (name == "label" or name.startswith("labels.")):
+        faults.must(node, key, "a property that predictions have themselves")
+        return None
+    return name
 
 
 wait_us: Reader = minutes_us("minutes, a number from 0, such as 60", _YEARS_MIN)
@@ -161,8 +200,9 @@ _FIELDS: dict[str, Reader] = {
     "for": wait_us,
     "min_sample_count": whole(0, _COUNT_MAX),
     "min_label_coverage": number(0, 1),
-    "group_by": text,
+    "group_by": _group_by,
     "group_limit": whole(1, 10_000),
+    "rule_id": _rule_id,
 }
 
 

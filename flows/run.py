@@ -3,7 +3,8 @@
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime
 from typing import TextIO
 
@@ -17,7 +18,7 @@ from flows.monitor import flow_of
 from flows.progress import Progress
 from flows.session import Session
 
-__all__ = ["run"]
+__all__ = ["run", "run_session"]
 
 _LIMIT_NAMES = {
     "models": "more models than `limits.models`",
@@ -51,15 +52,28 @@ def run(
     Exception
         A fault of ours, as it was raised in a step.
     """
-    session = Session(settings, partitions, mails_to, stop)
+    return run_session(Session(settings, partitions, mails_to, stop), nullcontext)
+
+
+def run_session(session: Session, beside: Callable[[], AbstractContextManager[object]]) -> int:
+    """Run a session that is not open yet; what is `beside` it is there while the dataflow runs.
+
+    Raises
+    ------
+    BellwetherError, Exception
+        See `run`; what `beside` raises.
+    """
     try:
         session.open()
         _tell_recount(session)
+        for note in session.gate.notes():
+            _say(note)
         progress = Progress(
             Console(stderr=True), _bytes(session), live=_live(session), started_s=time.time()
         )
         session.on_commit = lambda: _draw(progress, session)
-        cli_main(flow_of(session), workers_per_process=1)  # type: ignore[no-untyped-call]
+        with beside():
+            cli_main(flow_of(session), workers_per_process=1)  # type: ignore[no-untyped-call]
         for fault in (session.fault, session.input_fault):
             if fault is not None:
                 raise fault

@@ -6,7 +6,6 @@ commit to the next commit; alerts go into the outbox in the transaction that mak
 """
 
 import contextlib
-import json
 import math
 import os
 import threading
@@ -17,29 +16,34 @@ from typing import TextIO
 
 import duckdb
 
+from connectors.intake import Intake
 from connectors.partition import Partition
+from connectors.sqlquery import Cursors
 from connectors.sqlserver import SqlServer
 from connectors.store import Store
 from engine.batch import Batch
 from engine.config import Settings
 from engine.counts import Counts
 from engine.decode import canonical
-from engine.errors import ConfigurationError, StoreError
+from engine.errors import BusyError, StoreError
 from engine.monitor import Monitor
 from engine.processing.declared import declare_catalogues
 from flows.ahead import Ahead, Ended
-from flows.inputs import Inputs, open_inputs
+from flows.changing import Changing
+from flows.deciding import check_recount, deciding, pane_seconds
+from flows.inputs import Inputs, Resume, open_inputs
 from flows.mailing import Mailing, declare_told, password_of
 from flows.reading import reader_of
 from flows.references import read_references
 from flows.refreshing import Refreshing
+from flows.usercalls import user_calls
 
 __all__ = ["COMMIT_EVERY_S", "Session", "now_us"]
 
 COMMIT_EVERY_S = 0.5
 RETAIN_EVERY_S = 600.0
 _REPLACED_MAX = 512 << 20  # bytes of states, before the file is brought up to date
-_PUBLIC_PANE_S = 60
+_EARLY_COMMITS = 3.0  # times that a commit took lie between two of them
 # One core is the shard step's: on two cores a second reader only takes it away, a few per cent of
 # the throughput. More than two have nothing to do.
 _READERS = min(2, max(1, len(os.sched_getaffinity(0)) - 1))
@@ -56,19 +60,26 @@ class Session:
     Parameters
     ----------
     settings : Settings
+        Of the file; `settings` of the session are those in force, once it is open.
     partitions : sequence of Partition, optional
         Inputs made elsewhere, in place of those that the settings declare.
     mails_to : TextIO, optional
         Where mails are printed, in place of being sent.
     stop : threading.Event, optional
         Set by whoever ends the input.
+    serving : bool
+        Take in lines over REST, too; then the input never ends by itself.
 
     Attributes
     ----------
+    intake : Intake or None
+        Where those lines are handed in.
     counts : Counts
         Of the run; alerts as of the last commit.
     on_commit : callable or None
         Called after each commit: draws the progress.
+    rested_s : float
+        When the run was last seen to go on, by `time.monotonic`.
     """
 
     def __init__(
@@ -77,8 +88,14 @@ class Session:
         partitions: Sequence[Partition] | None = None,
         mails_to: TextIO | None = None,
         stop: threading.Event | None = None,
+        *,
+        serving: bool = False,
     ) -> None:
         self.settings = settings
+        self.serving = serving
+        self.gate = Changing(settings)
+        self.intake: Intake | None = None
+        self.rested_s = time.monotonic()
         self.stop = stop or threading.Event()
         self.counts = Counts()
         self.partitions: Sequence[Partition] = ()
@@ -94,6 +111,7 @@ class Session:
         self._dirty_since = math.inf
         self._retain_next = time.monotonic() + RETAIN_EVERY_S
         self._replaced = 0
+        self._committed_s = self._commit_took_s = 0.0
 
     # ---- life -------------------------------------------------------------------------------
 
@@ -114,9 +132,10 @@ class Session:
     def _start(self, store: Store, password: str | None) -> None:
         self._store = store
         try:
-            self.mailing = Mailing(self.settings, password, self._mails_to)
-            pane_s = _pane_s(self.settings)
             store.begin()
+            self.settings = self.gate.load(store.cursor)
+            self.mailing = Mailing(self.settings, password, self._mails_to)
+            pane_s = pane_seconds(self.settings)
             self.monitor = Monitor(store.cursor, self.settings, pane_s, canonical, _elapsed_ms)
             self._agree(store, pane_s)
             declare_told(store.cursor, self.settings)
@@ -128,8 +147,8 @@ class Session:
             readers = [reader_of(self.settings, pane_s) for _ in range(_READERS)]
             read_references(self.settings, self.monitor, resume, readers[0], now_us())
             inputs = self._given or open_inputs(self.settings, resume)
-            self.partitions = inputs.partitions
-            for partition in self.partitions:
+            self.partitions = [*inputs.partitions, *self._intake_of(store, resume)]
+            for partition in inputs.partitions:  # what is handed in holds nobody back before it is
                 self.monitor.open_partition(
                     partition.source, partition.name, now_us(), live=not partition.bounded
                 )
@@ -144,21 +163,29 @@ class Session:
             self.ahead.start(now_us())
             store.publish()
             self.refreshing = Refreshing(store.readers(), self.settings)
-            self.server = SqlServer(store.readers(), calls=self.refreshing.calls)
+            self.calls = {**self.refreshing.calls, **user_calls(self.gate)}
+            self.server = SqlServer(store.readers(), calls=self.calls)
             self.server.start()
             store.announce(str(self.server.path))
         except BaseException:
             self.close()
             raise
 
+    def _intake_of(self, store: Store, resume: Resume) -> list[Intake]:
+        if not self.serving:
+            return []
+        start = resume.get((Intake.source, Intake.name), (0, None, None))[0]
+        self.intake = Intake(store.readers(), start)
+        return [self.intake]
+
     def _agree(self, store: Store, pane_s: int) -> None:
         """Bring what is stored into line with the settings that it depends on."""
-        deciding, stored = _deciding(self.settings, pane_s), store.setting("deciding")
-        if stored is not None and stored != deciding:
-            _check_recount(store, stored, deciding)
+        told, stored = deciding(self.settings, pane_s), store.setting("deciding")
+        if stored is not None and stored != told:
+            check_recount(store, stored, told)
             self.recounted = True
             self.monitor.recount()
-        store.remember("deciding", deciding)
+        store.remember("deciding", told)
         store.remember("pane_s", str(pane_s))
         store.remember("label_horizon_us", str(self.settings.time.label_horizon_us))
 
@@ -167,6 +194,7 @@ class Session:
         store, self._store = self._store, None
         if store is None:
             return
+        self.end_waiting()
         for part in ("server", "refreshing", "ahead", "mailing"):
             with contextlib.suppress(AttributeError):
                 getattr(self, part).close()
@@ -196,16 +224,64 @@ class Session:
         else:
             state = self._state(item.block.source, item.block.partition)
             self.counts.add(self.monitor.take(item, state))
+            if self.intake is not None and item.block.source == self.intake.source:
+                self.intake.taken(self._store_open().cursor, item)
 
     def due(self) -> bool:
-        """Tell whether it is time to commit what was taken."""
-        return time.monotonic() >= self._dirty_since + COMMIT_EVERY_S
+        """Tell whether it is time to commit what was taken.
+
+        Earlier than usual where somebody waits for it and no more is on its way, as long as commits
+        take no more than a small part of the time.
+        """
+        now_s = time.monotonic()
+        if now_s >= self._dirty_since + COMMIT_EVERY_S:
+            return True
+        waited = self.intake is not None and self.intake.waits and not self.intake.queued
+        return waited and now_s >= self._committed_s + _EARLY_COMMITS * self._commit_took_s
+
+    def wanted(self) -> bool:
+        """Tell whether somebody waits for a change, or for a commit that is due, lines or not."""
+        return self.gate.waits or (self.serving and self._in_transaction and self.due())
+
+    def obey(self) -> None:
+        """Do the work that waits for the writer: each piece in a transaction of its own."""
+        while (pending := self.gate.take()) is not None:
+            self.commit()  # the lines before it do not know of it
+            self._begin()
+            cursor = self._store_open().cursor
+            try:
+                settings = pending.prepare(cursor, now_us(), self.monitor.watermark_us)
+            except Exception as error:  # noqa: BLE001 - told to whoever asked
+                self._forget()
+                pending.failed(error)
+                continue
+            try:
+                if settings is not None:
+                    self.monitor.change(settings)
+                self.commit()
+            except BaseException as error:
+                pending.failed(error)
+                raise
+            pending.done()
+            self.settings = self.gate.configured.settings
+            self.mailing.tell(self.settings.notifications)
+
+    def end_waiting(self) -> None:
+        """Tell everybody who waits for lines or changes that nothing more will be taken."""
+        self.gate.fail_all(BusyError("the run is ending"))
+        if self.intake is not None:
+            self.intake.close()
+
+    def readers(self) -> Cursors:
+        """Give what makes cursors beside the writer."""
+        return self._store_open().readers()
 
     def rest(self) -> None:
         """Note the passing of time while nothing comes: idle partitions hold nobody back."""
         if self._in_transaction:
             return
         self._begin()
+        self.rested_s = time.monotonic()
         moved = self.monitor.rest(now_us())
         if self.mailing.tick(self._store_open().cursor, now_us()) or self.refreshing.waits:
             self.commit()
@@ -220,12 +296,18 @@ class Session:
         if retained:
             self.monitor.retain(now_us())
             self._retain_next = time.monotonic() + RETAIN_EVERY_S
-        store, now = self._store_open(), now_us()
+        store, now, began_s = self._store_open(), now_us(), time.monotonic()
         self._replaced += self.monitor.save()
         self.mailing.note(store.cursor, self.monitor.take_alerts(), now)
         self.mailing.tick(store.cursor, now)
         self.refreshing.write(store.cursor)
+        if retained and self.intake is not None:
+            self.intake.retain(store.cursor, now)
         store.commit()
+        self.rested_s = self._committed_s = time.monotonic()
+        self._commit_took_s = self.rested_s - began_s
+        if self.intake is not None:
+            self.intake.committed()
         self.refreshing.committed()
         if retained:
             self.refreshing.refresher.forget_stamps()
@@ -252,6 +334,9 @@ class Session:
         """Keep a fault of a step, forget what was not committed, end the input."""
         self.fault = fault
         self.stop.set()
+        self.gate.fail_all(fault)
+        if self.intake is not None:
+            self.intake.failed(StoreError("the run has failed"))
         if self._in_transaction:
             with contextlib.suppress(duckdb.Error):
                 self._forget()
@@ -284,52 +369,3 @@ class Session:
 
 def _elapsed_ms() -> float:
     return time.perf_counter() * 1_000.0
-
-
-def _pane_s(settings: Settings) -> int:
-    """Give the seconds a stored pane: every lookback, step and public pane is a multiple."""
-    spans = [_PUBLIC_PANE_S, settings.time.lookback_s, settings.time.step_s]
-    for model in settings.models:
-        spans += [span for span in (model.lookback_s, model.step_s) if span]
-    return math.gcd(*spans)
-
-
-def _check_recount(store: Store, stored: str, deciding: str) -> None:
-    """Refuse a change that would count anew from events that retention has dropped."""
-    if store.setting("events_dropped") is None:
-        return
-    before, now = json.loads(stored), json.loads(deciding)
-    changed = ", ".join(name for name in now if now[name] != before.get(name))
-    msg = (
-        f"{changed} must stay as before once retention has dropped events, since results are"
-        " counted anew from the stored events when it changes; use another data folder"
-    )
-    raise ConfigurationError(msg)
-
-
-def _deciding(settings: Settings, pane_s: int) -> str:
-    """Give, as text, the settings that stored outcomes and panes depend on."""
-    models = sorted(
-        (
-            m.id,
-            m.job,
-            m.classes,
-            m.positive,
-            m.positive_property,
-            m.threshold,
-            m.lookback_s,
-            m.step_s,
-        )
-        for m in settings.models
-    )
-    return json.dumps(
-        {
-            "pane_s": pane_s,
-            "lookback_s": settings.time.lookback_s,
-            "step_s": settings.time.step_s,
-            "label_horizon_us": settings.time.label_horizon_us,
-            "administrators": sorted(settings.administrators),
-            "models": models,
-            "limits": [settings.limits.models, settings.limits.series, settings.limits.classes],
-        }
-    )

@@ -1,10 +1,11 @@
 """The step that holds the engine: takes batches, commits by the clock, says what was committed.
 
 Bytewax makes a step when its first item comes. `Announced` lets one come at once, so that time
-passes, and mails that an earlier run left are sent, although no line may come for hours.
+passes, and mails that an earlier run left are sent, although no line may come for hours. It also
+lets one come whenever somebody waits for the step to do something that is no line.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -16,7 +17,7 @@ from engine.counts import Counts
 from flows.ahead import Ended
 from flows.session import COMMIT_EVERY_S, Session
 
-__all__ = ["Announced", "Began", "Item", "MonitorStep"]
+__all__ = ["Announced", "Began", "Item", "MonitorStep", "Wanted"]
 
 Emitted = tuple[Iterable[Counts], bool]
 
@@ -26,14 +27,28 @@ class Began:
     """The input is there."""
 
 
-Item = Batch | Ended | Began
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Somebody waits for a commit, or for a piece of work."""
+
+
+Item = Batch | Ended | Began | Wanted
 
 
 class Announced:
-    """A feed that gives `Began` before anything else."""
+    """A feed that gives `Began` before anything else, and `Wanted` when somebody waits.
 
-    def __init__(self, feed: Feed[Batch | Ended]) -> None:
-        self._feed = feed
+    Parameters
+    ----------
+    feed : Feed
+    wanted : callable
+        Whether the step should be called although there is no batch.
+    """
+
+    def __init__(
+        self, feed: Feed[Batch | Ended], wanted: Callable[[], bool] = lambda: False
+    ) -> None:
+        self._feed, self._wanted = feed, wanted
         self._said = False
 
     @property
@@ -46,7 +61,7 @@ class Announced:
         if not self._said:
             self._said = True
             return Began()
-        return self._feed.next(now_us)
+        return Wanted() if self._wanted() else self._feed.next(now_us)
 
 
 class MonitorStep(StatefulBatchLogic[Item, Counts, None]):
@@ -62,7 +77,7 @@ class MonitorStep(StatefulBatchLogic[Item, Counts, None]):
 
     def on_batch(self, values: list[Item]) -> Emitted:
         """Take what has arrived; commit when it is time."""
-        return self._guarded([value for value in values if not isinstance(value, Began)])
+        return self._guarded([value for value in values if not isinstance(value, Began | Wanted)])
 
     def on_notify(self) -> Emitted:
         """Commit what waits, and let idle partitions hold nobody back."""
@@ -89,6 +104,7 @@ class MonitorStep(StatefulBatchLogic[Item, Counts, None]):
             return (), self.RETAIN
         before = session.counts.lines
         try:
+            session.obey()
             for item in items:
                 session.take(item)
                 if session.due():

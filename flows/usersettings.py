@@ -1,12 +1,14 @@
 """The `users` and `notifications` sections of the configuration."""
 
+import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import yaml
 
 from engine.config import NotificationSettings, SmtpSettings, UserSettings
+from engine.errors import ConfigurationError
 from flows.yamlnodes import Faults, Node, quoted
 from flows.yamlreaders import (
     Reader,
@@ -22,12 +24,13 @@ from flows.yamlreaders import (
     nearest,
     path,
     required,
+    several,
     text,
     value_at,
     whole,
 )
 
-__all__ = ["Notifications", "notifications", "users"]
+__all__ = ["Notifications", "configurations", "digests_of", "notifications", "users"]
 
 Notifications = tuple[SmtpSettings | None, tuple[NotificationSettings, ...]]
 
@@ -39,6 +42,7 @@ _ADDRESS = re.compile(
     r"@[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
     r"(?:\.[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?)*"
 )
+_SHA256 = re.compile(r"[0-9a-fA-F]{64}")
 _VARIABLE = re.compile(r"[A-Z_][A-Z0-9_]*")
 _HOST = re.compile(r"[A-Za-z0-9._:-]+|\[[0-9A-Fa-f:.]+\]")
 
@@ -62,6 +66,16 @@ def _variable(faults: Faults, node: Node, key: str) -> str | None:
     return None
 
 
+def _digest(faults: Faults, node: Node, key: str) -> str | None:
+    """Read the SHA-256 of a key; what else stands there may be the key itself."""
+    written = str(node.value) if isinstance(node, yaml.ScalarNode) else ""
+    if _SHA256.fullmatch(written):
+        return written.lower()
+    rule = "the SHA-256 of a key, 64 hexadecimal digits, never the key itself"
+    faults.say(node, f"{key} must be {rule}, got something else, not shown here")
+    return None
+
+
 def _host(faults: Faults, node: Node, key: str) -> str | None:
     written = str(node.value) if isinstance(node, yaml.ScalarNode) else ""
     if len(written) <= 253 and _HOST.fullmatch(written):
@@ -78,13 +92,59 @@ def _user(faults: Faults, node: Node, key: str) -> UserSettings | None:
         "username": text,
         "role": choice("viewer", "editor", "administrator"),
         "email": _address,
+        "api_key_env": _variable,
+        "api_key_sha256": _digest,
+        "models": several(text, "a list of ids of models"),
+        "jobs": several(text, "a list of ids of jobs"),
     }
-    found = mapping(faults, node, key, fields, ("api_key_env",))
+    found = mapping(faults, node, key, fields)
     return UserSettings(**found) if required(faults, node, key, "username", found) else None
 
 
-users: Reader = listed(_user, lambda user: str(user.username), "username")
-"""Reads the section `users`; each of them is there once."""
+_users = listed(_user, lambda user: str(user.username), "username")
+
+
+def users(faults: Faults, node: Node, key: str) -> tuple[UserSettings, ...]:
+    """Read the section `users`; each of them is there once, and so is each key."""
+    found: tuple[UserSettings, ...] = _users(faults, node, key)
+    for name in ("api_key_env", "api_key_sha256"):
+        taken: dict[str, str] = {}
+        for user in found:
+            told = getattr(user, name)
+            if told in taken:
+                both = f"{quoted(taken[told])} and {quoted(user.username)}"
+                faults.say(node, f"{key} must have different values of `{name}`, got one of {both}")
+            elif told is not None:
+                taken[told] = user.username
+    return found
+
+
+def digests_of(users: Iterable[UserSettings]) -> dict[str, str]:
+    """Read the API keys that the environment has; gives their SHA-256 by the user's name.
+
+    Raises
+    ------
+    ConfigurationError
+        A variable is not set, or its key is too short. No text has the key.
+    """
+    from connectors.rest.auth import KEY_CHARACTERS_MIN, digest_of  # noqa: PLC0415 - loads FastAPI
+
+    found, faults = {}, []
+    for user in users:
+        if user.api_key_env is None:
+            continue
+        key = os.environ.get(user.api_key_env, "")
+        if len(key) < KEY_CHARACTERS_MIN:
+            got = "a shorter one" if key else "none"
+            faults.append(
+                f"the API key of the user {quoted(user.username)} must be at least"
+                f" {KEY_CHARACTERS_MIN} characters in the environment variable"
+                f" {user.api_key_env}, got {got}"
+            )
+        found[user.username] = digest_of(key)
+    if faults:
+        raise ConfigurationError("\n".join(faults))
+    return found
 
 
 # ---- notifications ---------------------------------------------------------------------------
@@ -96,7 +156,7 @@ def notifications(
     """Read the section `notifications`, given the declared users by name."""
 
     def read_all(faults: Faults, node: Node, key: str) -> tuple[NotificationSettings, ...]:
-        return _configurations(faults, node, key, users)
+        return configurations(faults, node, key, users)
 
     found = mapping(faults, node, key, {"smtp": _smtp, "configurations": read_all})
     told = found.get("configurations", ())
@@ -106,9 +166,11 @@ def notifications(
     return found.get("smtp"), told
 
 
-def _configurations(
+def configurations(
     faults: Faults, node: Node, key: str, users: Mapping[str, UserSettings]
 ) -> tuple[NotificationSettings, ...]:
+    """Read a list of configurations, given the declared users by name."""
+
     def read(faults: Faults, node: Node, key: str) -> NotificationSettings | None:
         return _configuration(faults, node, key, users)
 

@@ -53,6 +53,10 @@ class Faults:
         """Give how many have been told."""
         return len(self._found)
 
+    def texts(self) -> list[str]:
+        """Give all of them without their lines."""
+        return [text for _, text in self._found]
+
     def raise_any(self) -> None:
         """Raise ConfigurationError with one line a fault, when there is one."""
         if not self._found:

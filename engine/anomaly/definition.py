@@ -42,6 +42,7 @@ _DAY_S = 86_400
 _UNIMPORTANT = {
     *("description", "groups", "enabled", "results_retention_us"),
     *("snapshot_s", "snapshot_retention_s", "daily_snapshot_after_s"),
+    *("time_field", "time_format", "custom_settings"),
 }
 
 
@@ -92,6 +93,8 @@ class Job:
         far back scores are renormalised.
     time_basis : str
         ``event`` or ``label``.
+    own_clock : bool
+        Whether its own rows tell it the time, in place of the watermark; in the event basis only.
     truths : tuple of str
         What a row must have to count in the label basis: ``label``, or `x` of ``labels.x``.
     reads_labels : bool
@@ -109,6 +112,7 @@ class Job:
     frequency_s: int
     renormalization_window_s: int
     time_basis: str
+    own_clock: bool
     truths: tuple[str, ...]
     reads_labels: bool
     detectors: tuple[Detector, ...]
@@ -186,6 +190,7 @@ def _job_of(
         told.frequency_s or default_frequency_s(span_s),
         told.renormalization_window_s or max(30 * _DAY_S, 100 * span_s),
         basis,
+        told.clock == "records" and basis == "event" and told.type is None,
         (truths or ("label",)) if basis == "label" else (),
         basis == "label" or bool(truths or set(map(_truth_of, told.influencers)) - {None}),
         detectors,
@@ -292,6 +297,8 @@ def _definition(
     for each in facts["detectors"]:
         del each["description"]
     facts["time_basis"] = basis
+    if told.clock == "watermark":
+        del facts["clock"]  # as it was before there was another
     facts["metrics"] = [each.metric.query if each.metric else None for each in detectors]
     if model is not None:
         facts["model"] = [model.id, *_declared(model)]

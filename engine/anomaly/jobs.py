@@ -136,14 +136,18 @@ class Jobs:
         """Go through the stored events from the first open bucket on."""
         if watermark_us == NEVER:
             return
-        job = runner.job
-        for low_us, high_us in stretches(self._cursor, job, runner.state.next_s):
+        job, next_s = runner.job, runner.state.next_s
+        if next_s is not None:  # so late it was at the least when the bucket before it closed
+            closed_us = next_s * _SECOND_US + job.latency_us
+            runner.gathering.latest_us = max(runner.gathering.latest_us, closed_us)
+        for low_us, high_us in stretches(self._cursor, job, next_s):
             rows = self._stored(job, low_us, high_us)
             self._read([(job, runner.take)], rows)
             if high_us is not None:
                 self._close([runner], min(high_us, watermark_us))
-        if known and not runner.behind(watermark_us):
-            runner.resume(watermark_us)
+        at_us = _time_of(runner, watermark_us)
+        if known and at_us != NEVER and not runner.behind(at_us):
+            runner.resume(at_us)
         self._close([runner], watermark_us)
 
     def _stored(self, job: Job, low_us: int | None, high_us: int | None) -> pa.Table:
@@ -227,8 +231,10 @@ class Jobs:
     def _close(self, runners: list[Runner], watermark_us: int) -> list[ScoredBucket]:
         scored = []
         for runner in runners:
-            every = self._rules.looks(runner.job.job_id)
-            for closed in runner.advance(watermark_us, every_look=every):
+            every, at_us = self._rules.looks(runner.job.job_id), _time_of(runner, watermark_us)
+            if at_us == NEVER:
+                continue
+            for closed in runner.advance(at_us, every_look=every):
                 self._results.add(closed.rows)
                 self._rescore(runner, closed)
                 scored.append(ScoredBucket(closed.rows, closed.closed_us))
@@ -313,3 +319,8 @@ class Jobs:
                 size += self._store.save(runner.job, runner.state, runner.gathering)
                 runner.dirty = False
         return size
+
+
+def _time_of(runner: Runner, watermark_us: int) -> int:
+    """Give the time of a job: the watermark, or that of its newest row."""
+    return runner.gathering.latest_us if runner.job.own_clock else watermark_us

@@ -1,12 +1,13 @@
 """Alert rules as they are followed: the metric they watch, their windows, their ids and versions.
 
 The definition of a rule is what decides its alerts. A changed definition is a new version: it
-starts anew, with its past lookback complete. A rule keeps its id as long as its model and its name.
+starts anew, with its past lookback complete. A rule keeps its id as long as its model and its name,
+or for as long as it declares one itself: then its name may change, and its version stays.
 """
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
 from functools import lru_cache
 from math import gcd
 from uuid import UUID, uuid3
@@ -23,15 +24,22 @@ from engine.query.tree import Call, Column, DriftQuery, Query
 from engine.rule_names import rule_name
 
 __all__ = [
+    "OPEN_TYPES",
     "Metric",
     "Rule",
+    "drift_step",
     "metric_of",
+    "named_rules",
     "names_of",
     "own_metrics",
+    "rule_id_of",
     "rules_of",
     "truths_needed",
     "unsupported",
 ]
+
+OPEN_TYPES = ("model_output_metric", "model_input_data_metric")
+"""Of these, a metric may say itself which it is."""
 
 _PUBLIC_PANE_S = 60
 
@@ -121,6 +129,8 @@ def metric_of(
         query, endpoint = _default(named)
     told = (model.classes, model.positive, model.positive_property, model.threshold)
     tree, kind, written = _parsed(query, endpoint, told)
+    if custom is not None and custom.type is not None and kind in OPEN_TYPES:
+        kind = custom.type
     return Metric(
         metric_id(model.id, name), model.id, name, kind, written, endpoint, tree, custom is None
     )
@@ -144,19 +154,27 @@ def _parsed(
 def rules_of(settings: Settings) -> list[Rule]:
     """Give the rules that the settings declare, in their order."""
     models = {model.id: model for model in settings.models}
-    taken: dict[str, set[str]] = {}
     found, own = [], own_metrics(settings)
-    for each in settings.alert_rules:
+    for each in named_rules(settings.alert_rules):
+        model = models.get(each.model, ModelSettings(id=each.model))
+        found.append(rule_of(settings, own, model, each, each.name or ""))
+    return found
+
+
+def named_rules(rules: Sequence[RuleSettings]) -> list[RuleSettings]:
+    """Give rules with a name each: those without one get one that no other of their model has."""
+    taken: dict[str, set[str]] = {}
+    for each in rules:
         if each.name is not None:
             taken.setdefault(each.model, set()).add(each.name)
-    for each in settings.alert_rules:
-        model = models.get(each.model, ModelSettings(id=each.model))
+    found = []
+    for each in rules:
         name = each.name
         if name is None:
             names = taken.setdefault(each.model, set())
             name = rule_name(each.metric, each.bound, names)
             names.add(name)
-        found.append(rule_of(settings, own, model, each, name))
+        found.append(each if name == each.name else replace(each, name=name))
     return found
 
 
@@ -188,18 +206,25 @@ def rule_of(
     if drift and each.time_basis is None and truths_needed(metric.tree):
         basis = "label"
     rule = Rule(
-        uuid3(METRIC_NAMESPACE, f"rule\0{model.id}\0{name}"),
+        rule_id_of(each, name),
         model.id,
         metric,
         name,
         lookback_s,
-        _drift_step(lookback_s) if drift else gcd(_PUBLIC_PANE_S, lookback_s),
+        drift_step(lookback_s) if drift else gcd(_PUBLIC_PANE_S, lookback_s),
         basis,
         each,
         is_default,
         "",
     )
     return _defined(rule, model)
+
+
+def rule_id_of(told: RuleSettings, name: str) -> UUID:
+    """Give the id of a rule: its own, else that of its model and name."""
+    if told.rule_id is not None:
+        return UUID(told.rule_id)
+    return uuid3(METRIC_NAMESPACE, f"rule\0{told.model}\0{name}")
 
 
 def truths_needed(tree: Query | DriftQuery) -> tuple[str, ...]:
@@ -211,7 +236,9 @@ def truths_needed(tree: Query | DriftQuery) -> tuple[str, ...]:
 
 
 _DECIDING = [
-    each.name for each in fields(RuleSettings) if each.name not in {"metric", "name", "model"}
+    each.name
+    for each in fields(RuleSettings)
+    if each.name not in {"metric", "name", "model", "rule_id"}
 ]
 
 
@@ -240,7 +267,7 @@ def _defined(rule: Rule, model: ModelSettings) -> Rule:
     )
 
 
-def _drift_step(lookback_s: int) -> int:
+def drift_step(lookback_s: int) -> int:
     """Give the largest divisor of the lookback that is not above a tenth of it."""
     most = max(1, lookback_s // 10)
     return next(step for step in range(most, 0, -1) if lookback_s % step == 0)

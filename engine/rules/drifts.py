@@ -9,6 +9,7 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
+from uuid import UUID
 
 import duckdb
 import numpy as np
@@ -76,10 +77,18 @@ class Drifts:
     # ---- the default rules ------------------------------------------------------------------
 
     def default_rules(self, declared: Iterable[Rule]) -> list[Rule]:
-        """Give the PSI rule of every feature that has a reference."""
+        """Give the PSI rule of every feature that has a reference, if no declared one has its id.
+
+        Rules that declare an id of their own take no name away: the ids of the default rules follow
+        from their names, and must stay.
+        """
         taken: dict[str, set[str]] = {}
+        own: set[UUID] = set()
         for rule in declared:
-            taken.setdefault(rule.model_id, set()).add(rule.name)
+            if rule.settings.rule_id is None:
+                taken.setdefault(rule.model_id, set()).add(rule.name)
+            else:
+                own.add(rule.rule_id)
         models = {model.id: model for model in self.settings.models}
         found = []
         for model_id in self.references.versions:
@@ -88,7 +97,7 @@ class Drifts:
             for feature in self.references.features(model_id):
                 found.append(self._default_rule(model, feature, names))
                 names.add(found[-1].name)
-        return found
+        return [rule for rule in found if rule.rule_id not in own]
 
     def _default_rule(self, model: ModelSettings, feature: str, taken: set[str]) -> Rule:
         metric = f"PSI({feature})"

@@ -111,17 +111,22 @@ def declare_beside(
 
 
 def _mark(cursor: duckdb.DuckDBPyConnection, rules: Sequence[Versioned]) -> None:
-    """Say of each version whether it is the one in force."""
+    """Say of each version whether it is the one in force, and which name that one has now."""
     table = pa.table(
         {
             "rule_id": pa.array([str(each.rule.rule_id) for each in rules], pa.string()),
             "rule_version": pa.array([each.version for each in rules], pa.int32()),
+            "name": pa.array([each.rule.name for each in rules], pa.string()),
         }
     )
     cursor.register("b_rules", table)
     cursor.execute(
         "UPDATE rules_log SET in_force = (b.rule_version = rules_log.rule_version) FROM b_rules b"
         " WHERE b.rule_id = rules_log.rule_id"
+    )
+    cursor.execute(
+        "UPDATE rules_log SET name = b.name FROM b_rules b WHERE b.rule_id = rules_log.rule_id"
+        " AND b.rule_version = rules_log.rule_version AND b.name <> rules_log.name"
     )
     cursor.unregister("b_rules")
 

@@ -5,9 +5,11 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import numpy.typing as npt
 
+from engine.errors import QueryError
 from engine.query.compile import plan_of
 from engine.query.names import ModelNames
 from engine.query.parse import parse
+from engine.query.parse_names import is_truth
 from engine.query.plan import Amounts, Component, Plan
 from engine.query.tree import Column, DriftQuery
 from engine.rules.definition import Rule
@@ -118,4 +120,10 @@ def _group(rule: Rule, names: ModelNames) -> str:
     if not isinstance(column, Column):
         msg = "group_by must be a property"
         raise TypeError(msg)
+    if is_truth(column):
+        msg = (
+            "group_by must be a property that predictions have themselves, as no prediction changes"
+            f" its group, got {column.name}"
+        )
+        raise QueryError(msg)
     return column.name

@@ -8,7 +8,6 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from engine.asking import number
-from engine.panes import quoted
 from engine.rules.panel import Panel, Stand
 from engine.rules.panels import Panels
 from engine.rules.rowset import Rowset
@@ -123,7 +122,8 @@ class Roster:
         for bounds in chunks(self._cursor):
             self._cursor.register("w_rows", self._rowset.of_store(MODEL_NO, bounds, 0))
             found = self._cursor.execute(
-                f"{_distinct(name)} WHERE model_no IN ({models}) GROUP BY ALL ORDER BY min(seq)"
+                f"{self._distinct(name)} WHERE model_no IN ({models})"
+                " GROUP BY ALL ORDER BY min(seq)"
             ).fetchall()
             self._cursor.unregister("w_rows")
             self._note_groups(name, {(m, g): us for m, g, us in found}, most)
@@ -175,7 +175,7 @@ class Roster:
             if not open_:
                 continue
             rows = self._cursor.execute(
-                f"{_distinct(name)} WHERE model_no IN ({', '.join(map(str, open_))})"
+                f"{self._distinct(name)} WHERE model_no IN ({', '.join(map(str, open_))})"
                 " GROUP BY ALL ORDER BY min(seq)"
             ).fetchall()
             arrivals = {(model_no, group): us for model_no, group, us in rows}
@@ -187,6 +187,12 @@ class Roster:
                         start = _after(us // SECOND_US, panel)
                         panel.join(model_no, group, self.started[model_no], start)
         self._cursor.unregister("w_rows")
+
+    def _distinct(self, name: str) -> str:
+        return (
+            f"SELECT model_no, coalesce({self._rowset.text(name)}, '__missing__') AS g,"
+            " arg_min(arrival_us, seq) FROM w_rows r"
+        )
 
     def _note_groups(
         self, name: str, found: Mapping[tuple[int, str], int], most: int
@@ -205,13 +211,6 @@ class Roster:
                     [models[model_no], name, group],
                 )
         return new
-
-
-def _distinct(name: str) -> str:
-    return (
-        f"SELECT model_no, coalesce({quoted('t:' + name)}, '__missing__') AS g,"
-        " arg_min(arrival_us, seq) FROM w_rows"
-    )
 
 
 def _most(panels: Panels, name: str) -> int:

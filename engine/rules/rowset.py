@@ -127,6 +127,10 @@ class Rowset:
         self._columns = columns
         self._raw = StoredColumns(ModelNames(""))
 
+    def text(self, name: str) -> str:
+        """Give a property as text, as SQL over ``r``; somebody has asked for it before."""
+        return self._columns.text(name)
+
     # ---- the fresh rows of a block ----------------------------------------------------------
 
     def of_block(

@@ -175,6 +175,22 @@ class Watch:
         self._batches.begin(self._rowset, watermark_us)
         self._beside.open(self._rowset, watermark_us)
 
+    def change(self, settings: Settings, beside: "tuple[RowColumns, Beside] | None" = None) -> None:
+        """Follow other rules from now on; to be opened next.
+
+        Parameters
+        ----------
+        settings : Settings
+        beside : tuple of RowColumns and Beside, optional
+            What else follows the rows from now on, and what it asks of them. Without, that stays,
+            and what rules have asked of the rows goes on to be read.
+        """
+        self._settings = settings
+        if beside is not None:
+            self._columns, self._beside = beside
+            self._rowset = Rowset(self._cursor, self._columns)
+        self._roster = Roster(self._cursor, self._rowset)
+
     def _follow(self, each: Versioned, model: ModelSettings) -> None:
         """Let a rule be followed, if there is what it needs."""
         drift, enabled = isinstance(each.rule.metric.tree, DriftQuery), each.rule.settings.enabled

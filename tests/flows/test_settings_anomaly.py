@@ -194,7 +194,7 @@ def test_error_each_fault_says_line_key_rule_and_value(tmp_path, told, fault):
 @pytest.mark.parametrize(
     ("told", "key", "reason"),
     [
-        *(({name: "{}"}, name, "") for name in ("data_description", "datafeed_config", "model_plot_config", "custom_settings", "allow_lazy_open", "results_index_name", "job_version", "model_prune_window")),
+        *(({name: "{}"}, name, "") for name in ("datafeed_config", "model_plot_config", "allow_lazy_open", "results_index_name", "job_version", "model_prune_window")),
         ({"analysis_config": "{categorization_field_name: message}"}, "analysis_config.categorization_field_name", "texts are not put into categories"),
         ({"analysis_config": "{per_partition_categorization: {}}"}, "analysis_config.per_partition_categorization", "texts are not put into categories"),
         ({"analysis_config": "{multivariate_by_fields: true}"}, "analysis_config.multivariate_by_fields", "every series is judged by its own history"),
@@ -299,3 +299,29 @@ def test_error_hostile_names_do_not_break_the_lines_of_faults(tmp_path):
     )
     assert len(found) == 4  # fmt: skip
     assert all(line.startswith("1: ") and line.isprintable() for line in found)
+
+
+def test_golden_how_posted_records_tell_their_time(tmp_path):
+    plain = one(tmp_path, job())
+    assert (plain.time_field, plain.time_format, plain.clock) == ("time", "epoch", "watermark")
+    described = '{time_field: "@timestamp", time_format: "yyyy-MM-dd HH:mm:ssX"}'
+    noted = "{made_by: me, n: [1, 2.5, null]}"
+    found = one(tmp_path, job(data_description=described, custom_settings=noted, clock="records"))
+    assert (found.time_field, found.time_format) == ("@timestamp", "yyyy-MM-dd HH:mm:ssX")
+    assert json.loads(found.custom_settings) == {"made_by": "me", "n": [1, 2.5, None]}
+    assert found.clock == "records"
+
+
+@pytest.mark.parametrize(
+    ("told", "fault"),
+    [
+        ({"data_description": "{time_format: 'h:mm'}"}, ".data_description.time_format must be epoch"),
+        ({"custom_settings": "[1]"}, ".custom_settings must be a mapping of keys to values"),
+        ({"clock": "sundial"}, ".clock must be one of watermark, records"),
+        ({"clock": "records", "time_basis": "label"}, ".clock must be watermark, or left out"),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_error_of_what_is_posted(tmp_path, told, fault):
+    (found,) = faults(tmp_path, job(**told))
+    assert found.startswith(f"1: anomaly_jobs[0]{fault}"), found

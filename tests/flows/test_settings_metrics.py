@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from settings_files import faults, settings_of, tried
 
-from engine.config import MetricSettings
+from engine.config import MetricSettings, ModelSettings
+from engine.rules.definition import metric_of, own_metrics
 from flows.settings import summary
 
 GOOD = """\
@@ -78,6 +79,17 @@ def test_contract_ARx_1_both_spellings_of_the_endpoint(tmp_path, endpoint, kind)
     assert settings_of(tmp_path, content).metrics[0].endpoint == kind
 
 
+def test_contract_AR_45_a_bare_name_leaves_the_type_open(tmp_path):
+    query = "{select: [{function: avg, parameters: {property: class_a}}]}"
+    told = f"model: m, query: {query}"
+    text = f"metrics: [{{name: a, {told}}}, {{name: b, type: model_output_metric, {told}}}]"
+    settings = settings_of(tmp_path, text)
+    assert [each.type for each in settings.metrics] == [None, "model_output_metric"]
+    own, model = own_metrics(settings), ModelSettings("m")
+    types = [metric_of(own, model, name).type for name in ("a", "b")]
+    assert types == ["model_input_data_metric", "model_output_metric"]
+
+
 def test_golden_summary_counts_what_is_declared(tmp_path):
     assert summary(settings_of(tmp_path, GOOD)).endswith("windows of 300 s every 60 s; 4 metrics")
     rule = "alert_rules: [{model: triage, metric: TPR 30-50, bound: lower, threshold: 0, severity: warning}]"
@@ -115,7 +127,9 @@ ENDPOINT = "must be query, data_drift or a path such as /models/{model_id}/infer
             f"metrics:\n- {{model: a, name: b, {COUNT}}}\n- {{model: c, name: b, {COUNT}}}\n- {{model: a, name: b, {COUNT}}}",
             '4: metrics[2].name must be there once for the model "a", got "b" again',
         ),
-        (f"metrics: [{{model: a, name: b, type: x, {COUNT}}}]", "1: `metrics[0].type` is not a known key: the keys are model, name, query, endpoint"),
+        (f"metrics: [{{model: a, name: b, colour: x, {COUNT}}}]", "1: `metrics[0].colour` is not a known key: the keys are model, name, query, endpoint, type"),
+        (f"metrics: [{{model: a, name: b, type: x, {COUNT}}}]", '1: metrics[0].type must be one of model_output_metric, model_input_data_metric, got "x"'),
+        ("metrics: [{model: a, name: b, type: model_output_metric, query: {select: [{function: f1}]}}]", '1: metrics[0].type must be left out, as the query is a model_performance_metric, got "model_output_metric"'),
         (f"metrics: [{{model: a, name: b, endpoint: drift, {COUNT}}}]", f'1: metrics[0].endpoint {ENDPOINT}, got "drift"'),
         (f"metrics: [{{model: a, name: b, endpoint: /models/x/query, {COUNT}}}]", f'1: metrics[0].endpoint {ENDPOINT}, got "/models/x/query"'),
         ("metrics: [{model: a, name: b, query: 'select count(*)'}]", '1: metrics[0].query must be a mapping such as {select: [{function: count}]}, got "select count(*)"'),

@@ -10,6 +10,7 @@ from settings_files import faults, settings_of, tried
 from engine.config import DYNAMIC, RuleSettings
 from engine.metrics import metric_id
 from engine.rule_names import rule_name
+from engine.rules.definition import rule_id_of
 
 GOOD = """\
 alert_rules:
@@ -359,3 +360,29 @@ def test_golden_the_example_of_the_design_is_read(tmp_path):
     assert found.metrics[0].name == "TPR 30-50"
     assert found.notifications[0].destination == found.users[0].email == "ana@example.org"
     assert found.models[0].reference == ("reference.ndjson",)
+
+
+def test_golden_a_rule_may_say_its_id(tmp_path):
+    own = "5A0C1B7E-6D0F-4F0B-9A55-0F6D7C0B9E21"
+    rule = "model: m, metric: count, bound: upper, threshold: 1, severity: warning"
+    told = settings_of(tmp_path, f"alert_rules: [{{{rule}, rule_id: {own}}}, {{{rule}}}]")
+    assert [each.rule_id for each in told.alert_rules] == [own.lower(), None]
+    assert str(rule_id_of(told.alert_rules[0], "any")) == own.lower()
+
+
+def test_error_two_rules_have_one_id(tmp_path):
+    rule = "model: m, metric: count, bound: upper, threshold: 1, severity: warning"
+    taken = str(rule_id_of(RuleSettings("m", "count", "upper", 1.0, "warning"), "x"))
+    written = f"""\
+alert_rules:
+  - {{{rule}, rule_id: {taken}}}
+  - {{{rule}, name: x}}
+  - {{{rule}, rule_id: 00000000-0000-0000-0000-00000000000A}}
+  - {{{rule}, rule_id: 00000000-0000-0000-0000-00000000000a}}
+  - {{{rule}, rule_id: none}}
+"""
+    assert faults(tmp_path, written) == [
+        f'2: alert_rules[0].rule_id must be unlike the id of alert_rules[1], got "{taken}"',
+        '5: alert_rules[3].rule_id must be unlike the id of alert_rules[2], got "00000000-0000-0000-0000-00000000000a"',
+        '6: alert_rules[4].rule_id must be a UUID such as 5a0c1b7e-6d0f-4f0b-9a55-0f6d7c0b9e21, got "none"',
+    ]

@@ -6,6 +6,8 @@ import pytest
 from settings_files import faults, settings_of
 
 from engine.config import NotificationSettings, SmtpSettings, UserSettings
+from engine.errors import ConfigurationError
+from flows.usersettings import digests_of
 
 GOOD = """\
 notifications:
@@ -70,6 +72,7 @@ SMTP = "smtp: {host: h, port: 25, from: b@c"
 ANA = "users: [{username: ana, email: ana@b.c}]\n"
 TOLD = "model: m, type: email, destination: ana@b.c"
 ADDRESS = "must be an e-mail address such as ana@example.org"
+DIGEST = "must be the SHA-256 of a key, 64 hexadecimal digits, never the key itself, got something else, not shown here"
 SECRET = (
     "must be the name of an environment variable, of A to Z, 0 to 9 and _, never the secret itself,"
     " got something else, not shown here"
@@ -93,9 +96,13 @@ SPAN = 'must be a duration such as "500ms", "5s" or "1m", up to 1 d'
         ("users: [{username: a, email: a@-b.c}]", f'1: users[0].email {ADDRESS}, got "a@-b.c"'),
         ("users: [{username: a, email: null}]", f"1: users[0].email {ADDRESS}, got null"),
         ("users: [{username: a, email: [a@b.c]}]", f"1: users[0].email {ADDRESS}, got a list of 1"),
-        ("users: [{username: a, api_key_env: hunter2}]", "1: `users[0].api_key_env` is not supported by this version"),
-        ("users: [{username: a, api_key_env: 1KEY}]", "1: `users[0].api_key_env` is not supported by this version"),
-        ("users: [{username: a, api_key: b}]", "1: `users[0].api_key` is not a known key: the keys are username, role, email"),
+        ("users: [{username: a, api_key_env: hunter2}]", f"1: users[0].api_key_env {SECRET}"),
+        ("users: [{username: a, api_key_env: 1KEY}]", f"1: users[0].api_key_env {SECRET}"),
+        ("users: [{username: a, api_key: b}]", '1: `users[0].api_key` is not a known key; did you mean "api_key_env"?'),
+        ("users: [{username: a, api_key_sha256: hunter2}]", f"1: users[0].api_key_sha256 {DIGEST}"),
+        ("users: [{username: a, models: m}]", '1: users[0].models must be a list of ids of models, got "m"'),
+        ("users: [{username: a, jobs: [j, j]}]", '1: users[0].jobs[1] must be there once, got "j" again'),
+        ("users: [{username: a, api_key_env: K}, {username: b, api_key_env: K}]", '1: users must have different values of `api_key_env`, got one of "a" and "b"'),
         # the mail server
         ("notifications: []", "1: notifications must be a mapping of keys to values, got a list of 0"),
         ("notifications: {smtp: {port: 25, from: a@b.c}}", "1: notifications.smtp.host must be given, got nothing"),
@@ -167,6 +174,33 @@ notifications:
     found = faults(tmp_path, content)
     assert found == [
         f'2: users[0].email {ADDRESS}, got "nowhere"',
-        "2: `users[0].api_key_env` is not supported by this version",
+        f"2: users[0].api_key_env {SECRET}",
         f"4: notifications.smtp.password_env {SECRET}",
+    ]
+
+
+def test_golden_keys_and_what_users_see(tmp_path):
+    digest = "AB" * 32
+    content = f"users: [{{username: a, api_key_env: A_KEY, api_key_sha256: {digest}, models: [m, 1], jobs: []}}]"
+    assert settings_of(tmp_path, content).users == (
+        UserSettings("a", None, "viewer", "A_KEY", digest.lower(), ("m", "1"), ()),
+    )
+
+
+def test_golden_keys_of_the_environment_become_digests(monkeypatch):
+    monkeypatch.setenv("A_KEY", "0123456789abcdef")
+    users = (UserSettings("a", api_key_env="A_KEY"), UserSettings("b"))
+    digest = "9f9f5111f7b27a781f1f1ddde5ebc2dd2b796bfc7365c9c28b548e564176929f"
+    assert digests_of(users) == {"a": digest}
+
+
+def test_error_a_key_of_the_environment_is_there_and_long_and_never_shown(monkeypatch):
+    monkeypatch.setenv("A_KEY", "0123456789abcde")
+    monkeypatch.delenv("B_KEY", raising=False)
+    users = (UserSettings("a", api_key_env="A_KEY"), UserSettings("b", api_key_env="B_KEY"))
+    with pytest.raises(ConfigurationError) as caught:
+        digests_of(users)
+    assert str(caught.value).split("\n") == [
+        'the API key of the user "a" must be at least 16 characters in the environment variable A_KEY, got a shorter one',
+        'the API key of the user "b" must be at least 16 characters in the environment variable B_KEY, got none',
     ]

@@ -36,6 +36,7 @@ Ints = npt.NDArray[np.int64]
 _SECOND_US = 1_000_000
 _ARRIVAL = "r.arrival_us"
 _NO_TIME = pa.scalar(NEVER, pa.int64())
+_STORED_US = -(1 << 62)  # where rows of the store count as if all of them came in time
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +74,8 @@ class Gathering:
         Names and numbers of the series.
     wanted : mapping of str to mapping
         SQL that `read_rows` must read, with its parameters.
+    latest_us : int
+        The greatest time of a row so far, µs, or NEVER: the time of a job with a clock of its own.
 
     Raises
     ------
@@ -112,6 +115,7 @@ class Gathering:
         self._events = Table(2, 1, 0, netted=True)
         self._numbers = [np.zeros(0, np.int64) for _ in job.detectors]
         self._open_s: int | None = None
+        self.latest_us: int = NEVER
 
     # ---- what is stored ---------------------------------------------------------------------
 
@@ -146,6 +150,8 @@ class Gathering:
         if (moment == NEVER).any():
             rows, moment = rows[moment != NEVER], moment[moment != NEVER]
         arrival = read.column(_ARRIVAL).to_numpy()[rows]
+        if self.job.own_clock and len(rows):
+            arrival = self._own_arrival(arrival, moment)
         span_s = self.job.span_s
         start_s = moment // (span_s * _SECOND_US) * span_s
         on_time = arrival < (start_s + span_s) * _SECOND_US + self.job.latency_us
@@ -165,6 +171,15 @@ class Gathering:
         for pending in self._pending:
             pending.take(taken)
         return late
+
+    def _own_arrival(self, arrival: Ints, moment: Ints) -> Ints:
+        """Give the times of a clock that goes by the rows themselves, which are in order of lines.
+
+        In place of the watermark behind each row.
+        """
+        own = np.maximum(np.maximum.accumulate(moment), self.latest_us)
+        self.latest_us = int(own[-1])
+        return np.where(arrival <= _STORED_US, arrival, own)
 
     # ---- buckets ----------------------------------------------------------------------------
 

@@ -1,0 +1,3 @@
+"""What users change while a run goes on: one plain function for each kind of change."""
+
+__all__: list[str] = []

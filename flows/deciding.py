@@ -1,0 +1,61 @@
+"""The settings that stored outcomes and panes depend on, and what follows when they change."""
+
+import json
+import math
+
+from connectors.store import Store
+from engine.config import Settings
+from engine.errors import ConfigurationError
+
+__all__ = ["check_recount", "deciding", "pane_seconds"]
+
+_PUBLIC_PANE_S = 60
+
+
+def pane_seconds(settings: Settings) -> int:
+    """Give the seconds a stored pane: every lookback, step and public pane is a multiple."""
+    spans = [_PUBLIC_PANE_S, settings.time.lookback_s, settings.time.step_s]
+    for model in settings.models:
+        spans += [span for span in (model.lookback_s, model.step_s) if span]
+    return math.gcd(*spans)
+
+
+def check_recount(store: Store, stored: str, told: str) -> None:
+    """Refuse a change that would count anew from events that retention has dropped."""
+    if store.setting("events_dropped") is None:
+        return
+    before, now = json.loads(stored), json.loads(told)
+    changed = ", ".join(name for name in now if now[name] != before.get(name))
+    msg = (
+        f"{changed} must stay as before once retention has dropped events, since results are"
+        " counted anew from the stored events when it changes; use another data folder"
+    )
+    raise ConfigurationError(msg)
+
+
+def deciding(settings: Settings, pane_s: int) -> str:
+    """Give, as text, the settings that stored outcomes and panes depend on."""
+    models = sorted(
+        (
+            m.id,
+            m.job,
+            m.classes,
+            m.positive,
+            m.positive_property,
+            m.threshold,
+            m.lookback_s,
+            m.step_s,
+        )
+        for m in settings.models
+    )
+    return json.dumps(
+        {
+            "pane_s": pane_s,
+            "lookback_s": settings.time.lookback_s,
+            "step_s": settings.time.step_s,
+            "label_horizon_us": settings.time.label_horizon_us,
+            "administrators": sorted(settings.administrators),
+            "models": models,
+            "limits": [settings.limits.models, settings.limits.series, settings.limits.classes],
+        }
+    )
