@@ -35,7 +35,7 @@ def value_of(function, values):
 
 def _order(row):
     nan = math.isnan(row["value"])
-    return row["time"], row["received"], row["line"], nan, 0.0 if nan else row["value"]
+    return row["received"], row["line"], row["time"], nan, 0.0 if nan else row["value"]
 
 
 class Naive:

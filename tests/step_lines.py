@@ -19,7 +19,7 @@ RECEIVED_US = 1_700_000_000_000_000
 def step_store():
     """Give a store with nothing but what steps need: laws make many."""
     store = duckdb.connect(config={"threads": 1})
-    for name in (*STEP_TABLES, "other_events"):
+    for name in (*STEP_TABLES, "other_events", "step_jobs"):
         store.execute(f"CREATE TABLE {name} ({TABLES[name]})")
     for name, select in STEP_VIEWS.items():
         store.execute(f'CREATE VIEW "{name}" AS {select}')
@@ -72,7 +72,8 @@ def naive_rows(events, received_us=RECEIVED_US):
         value = float(event["value"]) + 0.0  # minus zero becomes zero
         experiment = event.get("experiment_id")
         experiment = None if experiment is None else str(experiment)
-        late = (us, ms is None, line if ms is None else 0)
+        came = ms is None or event.get("posted") is True
+        late = (came, line if came else 0, us)
         rank = (*late, math.isnan(value), 0.0 if math.isnan(value) else value, experiment or "")
         key = (str(event["job_id"]), event["name"], event.get("step") or 0)
         rows.append((*key, rank, value, experiment, us))

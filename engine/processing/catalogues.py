@@ -15,6 +15,7 @@ from engine.processing.catalogue_offer import Offer
 from engine.processing.choices import choices
 from engine.processing.declared import declared_offers
 from engine.processing.plot_pages import PAGE_SIZE, Page, page_of
+from engine.processing.seeing import Seeing
 from engine.processing.series import SERIES
 
 __all__ = ["CatalogueDetails", "CataloguePage", "catalogues", "details", "offer_of"]
@@ -45,9 +46,14 @@ class CatalogueDetails:
 
 
 def catalogues(
-    cursor: duckdb.DuckDBPyConnection, page: int = 1, page_size: int = PAGE_SIZE
+    cursor: duckdb.DuckDBPyConnection,
+    page: int = 1,
+    page_size: int = PAGE_SIZE,
+    seeing: Seeing | None = None,
 ) -> CataloguePage:
     """List the catalogues: those of processing, the engine's own series, then the declared ones.
+
+    `seeing` is what the asker may see; None: everything.
 
     Raises
     ------
@@ -56,12 +62,14 @@ def catalogues(
     NotFoundError
         The page is past the end.
     """
-    found = [*BUILTIN.values(), *SERIES.values(), *declared_offers(cursor).values()]
+    found = list(_offers(cursor, seeing).values())
     shown = page_of(len(found), page, page_size)
     return CataloguePage(shown, tuple(one.catalogue for one in found[shown.first : shown.stop]))
 
 
-def details(cursor: duckdb.DuckDBPyConnection, name: str) -> CatalogueDetails:
+def details(
+    cursor: duckdb.DuckDBPyConnection, name: str, seeing: Seeing | None = None
+) -> CatalogueDetails:
     """Give a catalogue with its choices.
 
     Raises
@@ -69,11 +77,11 @@ def details(cursor: duckdb.DuckDBPyConnection, name: str) -> CatalogueDetails:
     NotFoundError
         There is none of this name.
     """
-    offer = offer_of(cursor, name)
-    return CatalogueDetails(offer.catalogue, tuple(choices(cursor, offer)))
+    offer = offer_of(cursor, name, seeing)
+    return CatalogueDetails(offer.catalogue, tuple(choices(cursor, offer, seeing)))
 
 
-def offer_of(cursor: duckdb.DuckDBPyConnection, name: str) -> Offer:
+def offer_of(cursor: duckdb.DuckDBPyConnection, name: str, seeing: Seeing | None = None) -> Offer:
     """Give a catalogue with its source.
 
     Raises
@@ -81,10 +89,17 @@ def offer_of(cursor: duckdb.DuckDBPyConnection, name: str) -> Offer:
     NotFoundError
         There is none of this name.
     """
-    own = declared_offers(cursor)
-    found = BUILTIN.get(name) or SERIES.get(name) or own.get(name)
-    if found is None:
-        names = ", ".join((*BUILTIN, *SERIES, *own))
-        msg = f"`name` must be one of the catalogues ({names}), got {name}"
+    found = _offers(cursor, seeing)
+    if name not in found:
+        msg = f"`name` must be one of the catalogues ({', '.join(found)}), got {name}"
         raise NotFoundError(msg)
-    return found
+    return found[name]
+
+
+def _offers(cursor: duckdb.DuckDBPyConnection, seeing: Seeing | None) -> dict[str, Offer]:
+    """Give the catalogues that there are for somebody, by name; the built-in ones come first."""
+    every = {**BUILTIN, **SERIES}
+    every |= {name: offer for name, offer in declared_offers(cursor).items() if name not in every}
+    if seeing is None:
+        return every
+    return {name: offer for name, offer in every.items() if seeing.offers(offer)}

@@ -7,12 +7,15 @@ from typing import Any
 import duckdb
 
 from engine.processing.catalogue_offer import Offer
+from engine.processing.seeing import Seeing
 from engine.processing.series_source import choices_of
 
 __all__ = ["choices", "known_choices"]
 
 
-def choices(cursor: duckdb.DuckDBPyConnection, offer: Offer) -> list[dict[str, Any]]:
+def choices(
+    cursor: duckdb.DuckDBPyConnection, offer: Offer, seeing: Seeing | None = None
+) -> list[dict[str, Any]]:
     """Give the choices that have values, and those that the configuration declares.
 
     Every filter of the catalogue is a field of each. What no event carries comes from the
@@ -29,16 +32,20 @@ def choices(cursor: duckdb.DuckDBPyConnection, offer: Offer) -> list[dict[str, A
     told = [
         _choice(offer, one, named, declared.get(one, {}))
         for one, named in _with(cursor, offer, declared).items()
+        if seeing is None or seeing.sees(named)
     ]
     told.sort(key=lambda one: [(one[name] is not None, one[name] or "") for name in fields])
     return told
 
 
 def known_choices(
-    cursor: duckdb.DuckDBPyConnection, offer: Offer
+    cursor: duckdb.DuckDBPyConnection, offer: Offer, seeing: Seeing | None = None
 ) -> dict[int, dict[str, str | None]]:
     """Give the fields of the choices by id."""
-    return _with(cursor, offer, _declared(cursor, offer))
+    found = _with(cursor, offer, _declared(cursor, offer))
+    if seeing is None:
+        return found
+    return {one: named for one, named in found.items() if seeing.sees(named)}
 
 
 def _with(

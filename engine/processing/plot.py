@@ -19,6 +19,7 @@ from engine.processing.choices import known_choices
 from engine.processing.plot_gather import Gathered, gather, value_of
 from engine.processing.plot_pages import Page, page_of
 from engine.processing.ranges import hours_between
+from engine.processing.seeing import Seeing
 from engine.processing.series_source import Recipe
 
 __all__ = ["PlotAnswer", "PlotQuestion", "PlotSeries", "plot_data"]
@@ -43,6 +44,8 @@ class PlotQuestion:
         ISO 8601 instants or durations back from now, both included.
     page, page_size : int
         Of columns: every series is whole.
+    seeing : Seeing or None
+        What the asker may see; None: everything. What is hidden goes into no value.
     """
 
     catalogue: str
@@ -54,6 +57,7 @@ class PlotQuestion:
     ended: str | None = None
     page: int = 1
     page_size: int = 100
+    seeing: Seeing | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,14 +157,15 @@ def plot_data(cursor: duckdb.DuckDBPyConnection, question: PlotQuestion) -> Plot
 
     Source: SC-16 to SC-30; SCi-07 is not followed, since the published client needs the id.
     """
-    offer = offer_of(cursor, question.catalogue)
+    offer = offer_of(cursor, question.catalogue, question.seeing)
     columns = chosen_columns(offer.catalogue, question.columns, question.groups)
     hours = hours_between(question.started, question.ended, question.now_us)
     page = page_of(len(columns), question.page, question.page_size)
     chosen = _chosen(cursor, offer, question)
     shown = columns[page.first : page.stop]
     recipes = [offer.source.recipes[column.name] for column in shown]
-    gathered = gather(cursor, offer.source, recipes, hours, chosen)
+    among = _among(cursor, offer, question)
+    gathered = gather(cursor, offer.source, recipes, hours, chosen, among=among)
     return PlotAnswer(page, _series(shown, recipes, gathered))
 
 
@@ -170,12 +175,22 @@ def _chosen(
     """Give the choices asked for, by id, with their fields."""
     if not question.choice_ids:
         return {}
-    known = known_choices(cursor, offer)
+    known = known_choices(cursor, offer, question.seeing)
     for one in question.choice_ids:
         if one not in known:
             msg = f"`choice_id` must be one of the choices of {question.catalogue}, got {one}"
             raise QueryError(msg)
     return {one: known[one] for one in question.choice_ids}
+
+
+def _among(
+    cursor: duckdb.DuckDBPyConnection, offer: Offer, question: PlotQuestion
+) -> dict[int, dict[str, str | None]] | None:
+    """Give the only choices that values over all choices may be of; None: any."""
+    seeing = question.seeing
+    if question.choice_ids or seeing is None or not seeing.narrows(offer):
+        return None
+    return known_choices(cursor, offer, seeing)
 
 
 def _series(

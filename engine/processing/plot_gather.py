@@ -51,6 +51,8 @@ def gather(
     recipes: Sequence[Recipe],
     hours: tuple[int, int],
     chosen: Mapping[int, Mapping[str, str | None]],
+    *,
+    among: Mapping[int, Mapping[str, str | None]] | None = None,
 ) -> Gathered:
     """Read what some recipes need, of the hours from the first to the last one.
 
@@ -64,17 +66,21 @@ def gather(
     chosen : Mapping
         Fields by choice id: one point for each of these choices and hour. None: one point an hour,
         over all choices.
+    among : Mapping, optional
+        Without `chosen`: fields of the only choices that are put together; None: all.
     """
     parts: dict[str, str] = {}
     for recipe in recipes:
         parts |= recipe.parts()
     bound: dict[str, Any] = {"low_s": hours[0], "high_s": hours[1]}
     where = "hour_s BETWEEN $low_s AND $high_s"
-    if not chosen:
-        return _over_choices(cursor, source, parts, where, bound)
-    where += f" AND {narrowed(source, list(chosen.values()))}"
-    where += " AND choice_id IN (SELECT unnest($chosen::BIGINT[]))"
-    return _by_choice(cursor, source, parts, where, {**bound, "chosen": sorted(chosen)})
+    only = chosen or among
+    if only is not None:
+        where += f" AND {narrowed(source, list(only.values()))}"
+        where += " AND choice_id IN (SELECT unnest($chosen::BIGINT[]))"
+        bound["chosen"] = sorted(only)
+    put = _by_choice if chosen else _over_choices
+    return put(cursor, source, parts, where, bound)
 
 
 def value_of(recipe: Recipe, parts: Mapping[str, Values]) -> tuple[Values, npt.NDArray[np.bool_]]:

@@ -13,7 +13,7 @@ STEP_COLUMNS = ("seq", "job_id", "name", "step", "value", "experiment_id", "time
 
 _STRUCTURE = (
     '{"name":"VARCHAR","value":"VARCHAR","step":"BIGINT","timestamp":"VARCHAR",'
-    '"experiment_id":"VARCHAR"}'
+    '"experiment_id":"VARCHAR","posted":"BOOLEAN"}'
 )
 
 
@@ -32,13 +32,14 @@ def step_rows(lines: str, seq: str, time: str) -> str:
     -------
     str
         A SELECT of `STEP_COLUMNS` and `line`: the number of the line where the event has no time
-        of its own (an absent `timestamp`, or null), else 0.
+        of its own (an absent `timestamp`, or null) or is `posted`, else 0.
     """
+    received = "e.timestamp IS NULL OR coalesce(e.posted, false)"
     return f"""
         SELECT seq, job_id, e.name AS name, coalesce(e.step, 0) AS step,
             CASE WHEN e.value::DOUBLE = 0 THEN 0.0 ELSE e.value::DOUBLE END AS value,
-            e.experiment_id AS experiment_id, time, e.timestamp IS NULL AS received,
-            CASE WHEN e.timestamp IS NULL THEN seq ELSE 0 END AS line
+            e.experiment_id AS experiment_id, time, {received} AS received,
+            CASE WHEN {received} THEN seq ELSE 0 END AS line
         FROM (SELECT ({seq})::BIGINT AS seq, job_id, {time} AS time,
                 from_json(raw, '{_STRUCTURE}') AS e
             FROM {lines} WHERE type = 'metric')"""

@@ -177,7 +177,7 @@ def _settled(rows: Rows) -> Rows:
     """Give steps in rising order, each with the value that holds; of equals the first line's."""
     nan = np.isnan(rows["value"])
     value = np.where(nan, 0.0, rows["value"])
-    columns = (-rows["seq"], value, nan, rows["line"], rows["received"], rows["time_us"])
+    columns = (-rows["seq"], value, nan, rows["time_us"], rows["line"], rows["received"])
     ordered: Rows = rows[np.lexsort((*columns, rows["step"]))]
     last: Rows = ordered[np.append(ordered["step"][1:] != ordered["step"][:-1], True)]
     return last
@@ -230,6 +230,6 @@ WITH steps AS (
 SELECT * FROM lines
 QUALIFY row_number() OVER (
     PARTITION BY code, step
-    ORDER BY time_us DESC, received DESC, line DESC, value + 0.0 DESC, seq) = 1
+    ORDER BY received DESC, line DESC, time_us DESC, value + 0.0 DESC, seq) = 1
 ORDER BY code, step
 """

@@ -12,7 +12,7 @@ STEP_KEYS = ("job_id", "name", "step")
 LATEST_KEYS = ("job_id", "name")
 """What has one latest step."""
 
-_ORDER = ("time", "received", "line", "value")
+_ORDER = ("received", "line", "time", "value")
 _COLUMNS = "job_id, name, step, value, experiment_id, time, received, line"
 
 LOG_ROWS = "(SELECT *, CASE WHEN received THEN seq ELSE 0 END AS line FROM step_log)"

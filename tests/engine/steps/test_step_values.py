@@ -43,6 +43,7 @@ def events(timed):
                 "step": st.sampled_from(STEPS),
                 "timestamp": times if timed else times | st.none(),
                 "experiment_id": st.sampled_from((None, "x", "y", 7)),
+                "posted": st.just(None) if timed else st.sampled_from((None, True)),
             }
         ),
         max_size=10,
@@ -169,7 +170,7 @@ def test_law_merging_leaves_one_row_a_metric_and_counts_on_after_a_restart():
     assert latest_of_jobs(store)["step"].to_pylist() == [5] * 10
 
 
-def test_golden_later_receipt_wins_but_no_time_is_beaten_by_a_greater_one():
+def test_golden_later_receipt_wins_over_any_time_and_so_does_what_was_posted():
     store = step_store()
     ms = RECEIVED_US // 1000
     lines = [
@@ -178,10 +179,19 @@ def test_golden_later_receipt_wins_but_no_time_is_beaten_by_a_greater_one():
         metric("j", "b", 1),
         metric("j", "b", 2, timestamp=ms + 1),
         metric("j", "c", 1),
-        metric("j", "c", 9, timestamp=ms),  # the same instant: that of receipt stands behind
+        metric("j", "c", 9, timestamp=ms),
+        metric("j", "d", 9, timestamp=ms),
+        metric("j", "d", 8, timestamp=5, posted=True),
+        metric("j", "d", 7, timestamp=5, posted=True),
+        metric("j", "d", 9, timestamp=ms, posted=False),
     ]
     take(store, lines)
-    assert {key[1]: row[0] for key, row in held(store).items()} == {"a": 2.0, "b": 2.0, "c": 1.0}
+    assert {key[1]: row[0] for key, row in held(store).items()} == {
+        "a": 2.0,
+        "b": 1.0,
+        "c": 1.0,
+        "d": 7.0,
+    }
 
 
 @pytest.mark.parametrize("first", [float("nan"), 1.0])
