@@ -7,6 +7,7 @@ from datetime import datetime
 import duckdb
 import pyarrow as pa
 
+from engine.errors import QueryError
 from engine.panes import pane_of
 from engine.query.answer_items import MINUTE_S, Item, item_of
 from engine.query.answer_source import Rows
@@ -17,7 +18,10 @@ from engine.query.parse_order import key_of, shape_of
 from engine.query.plan import Component
 from engine.query.tree import Call, Column, Query
 
-__all__ = ["grouped", "rank"]
+__all__ = ["GROUPS_MAX", "grouped", "rank"]
+
+GROUPS_MAX = 100_000
+"""Groups of a query: they are held in memory."""
 
 _Group = dict[int | str, object]
 """One group: the value of each key under its number, those of the items under their names."""
@@ -47,9 +51,12 @@ def grouped(cursor: duckdb.DuckDBPyConnection, rows: Rows, query: Query) -> list
     widened = rows.columns.relation(rows.relation)
     sql = f"SELECT {', '.join(columns)} FROM ({widened}) r WHERE {where}"
     if keys:
-        sql += f" GROUP BY {', '.join(key.by for key in keys)}"
+        sql += f" GROUP BY {', '.join(key.by for key in keys)} LIMIT {GROUPS_MAX + 1}"
     parameters = {**rows.bound, **scope.parameters, **bound}
     table = cursor.sql(sql, params=parameters).to_arrow_table().combine_chunks()
+    if len(table) > GROUPS_MAX:
+        msg = f"the query must give at most {GROUPS_MAX} groups, got more; group by fewer values"
+        raise QueryError(msg)
     return _ordered(query, keys, _values(table, keys, items))
 
 
