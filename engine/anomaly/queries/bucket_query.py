@@ -11,16 +11,16 @@ from typing import Any
 import duckdb
 
 from engine.anomaly.queries.asked_values import instant_of
-from engine.anomaly.queries.bucket_parameters import BucketParameters, parameters_of
+from engine.anomaly.queries.bucket_parameters import BucketParameters
 from engine.anomaly.queries.record_answers import record_of
-from engine.anomaly.queries.result_pages import NotFoundError, page, require_jobs, rows_of
+from engine.anomaly.queries.result_pages import page, require_jobs, rows_of
 from engine.anomaly.queries.result_relations import BUCKET_INFLUENCERS, BUCKETS, RECORDS, Relation
-from engine.errors import QueryError
+from engine.errors import NotFoundError, QueryError
 from engine.query.parse_faults import Faults, told
 
-__all__ = ["NotFoundError", "buckets", "parameters_of"]
+__all__ = ["buckets"]
 
-_MILLISECOND_US = 1_000
+_MILLISECOND_US, _SECOND_US = 1_000, 1_000_000
 
 
 def buckets(
@@ -100,10 +100,15 @@ def _parts(
     where = (
         "r.job_id = $job AND r.timestamp >= make_timestamp($low)"
         " AND r.timestamp <= make_timestamp($high)"
-        " AND r.timestamp IN (SELECT make_timestamp(unnest($starts::BIGINT[])))"
-        f" ORDER BY r.timestamp, {first}{relation.order}"
     )
-    bound = {"job": job_id, "low": min(starts), "high": max(starts), "starts": starts}
+    bound: dict[str, Any] = {"job": job_id, "low": min(starts), "high": max(starts)}
+    span_us = found[0]["bucket_span"] * _SECOND_US
+    if (bound["high"] - bound["low"]) // span_us >= 2 * len(found):
+        # Buckets far from each other. Of those that are not, what lies between is sooner thrown
+        # away than not read: it is never asked for.
+        where += " AND r.timestamp IN (SELECT make_timestamp(unnest($starts::BIGINT[])))"
+        bound["starts"] = starts
+    where += f" ORDER BY r.timestamp, {first}{relation.order}"
     for row in rows_of(cursor, relation, where, bound):
         parts[row["timestamp"]].append(row)
     return parts

@@ -8,13 +8,9 @@ import duckdb
 from engine.anomaly.queries.bucket_parameters import OverallParameters, ResultParameters
 from engine.anomaly.queries.result_relations import Relation
 from engine.asking import first, number
-from engine.errors import QueryError
+from engine.errors import NotFoundError
 
-__all__ = ["NotFoundError", "matching", "page", "require_jobs", "rows_of"]
-
-
-class NotFoundError(QueryError):
-    """A request names a job or a bucket that there is not."""
+__all__ = ["matching", "page", "require_jobs", "rows_of"]
 
 
 def page(

@@ -19,7 +19,7 @@ from engine.anomaly.queries.bucket_parameters import (
     parameters_of,
     record_parameters_of,
 )
-from engine.anomaly.queries.bucket_query import NotFoundError, buckets
+from engine.anomaly.queries.bucket_query import buckets
 from engine.anomaly.queries.overall_query import overall_buckets
 from engine.anomaly.queries.record_answers import influencers
 from engine.anomaly.queries.record_answers import records as records_of
@@ -27,7 +27,7 @@ from engine.anomaly.results.result_rows import BucketRows
 from engine.anomaly.scores.raw_score import raw_score, significance
 from engine.anomaly.store.roster import Declared, declare_jobs
 from engine.config import AnomalyJobSettings, DetectorSettings
-from engine.errors import QueryError
+from engine.errors import NotFoundError, QueryError
 
 SCORES = (30.0, 80.0, 30.0, 95.0, 80.0, 0.0, 30.0, 50.0)
 COUNTS = (5, 1, 5, 2, 1, 0, 2, 5)

@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 from anomaly_store import JOB, SPAN_S, START_S, bucket, records, scored, store, whole
 
-from engine.anomaly.queries.bucket_query import NotFoundError, buckets, parameters_of
+from engine.anomaly.queries.bucket_parameters import parameters_of
+from engine.anomaly.queries.bucket_query import buckets
 from engine.anomaly.results.result_rows import BucketRows
 from engine.anomaly.scores.normalizer import STANDARD, History
 from engine.anomaly.scores.raw_score import raw_score
-from engine.errors import QueryError
+from engine.errors import NotFoundError, QueryError
 
 SCORES = (10.0, 80.0, 79.99, 95.0, 80.0, 30.0)  # the last one is interim
 STARTS = [1_000 * (START_S + place * SPAN_S) for place in range(len(SCORES))]

@@ -23,8 +23,8 @@ from anomaly_runs import (
 from anomaly_store import JOB, SPAN_S, START_S, bucket, store
 
 from engine.anomaly.definition import default_frequency_s
-from engine.anomaly.queries.bucket_parameters import record_parameters_of
-from engine.anomaly.queries.bucket_query import buckets, parameters_of
+from engine.anomaly.queries.bucket_parameters import parameters_of, record_parameters_of
+from engine.anomaly.queries.bucket_query import buckets
 from engine.anomaly.queries.record_answers import records
 from engine.anomaly.scores.normalizer import NORMALIZERS, History
 from engine.anomaly.scores.raw_score import probability, raw_score, significance
