@@ -24,7 +24,7 @@ import duckdb
 from connectors.partition import BLOCK_BYTES
 from connectors.sqlquery import Cursors
 from engine.batch import Batch, Block
-from engine.errors import BusyError, ConflictError, QueryError
+from engine.errors import BusyError, ConflictError, EndingError, QueryError
 from engine.receipts import LISTED_MAX, Receipt, RejectedLine
 
 __all__ = ["KEPT_S", "POST_BYTES_MAX", "WAITING_BYTES_MAX", "WAITING_MAX", "Intake"]
@@ -144,7 +144,7 @@ class Intake:
         with self._lock:
             if self._closed is not None:
                 msg = "the run is stopping"
-                raise BusyError(msg)
+                raise EndingError(msg)
             full = self._bytes + len(post.data) > self._waiting_bytes
             if full or self._posts >= WAITING_MAX:
                 msg = "too many lines wait to be taken: nothing of this was"
@@ -196,7 +196,7 @@ class Intake:
 
     def close(self) -> None:
         """Take no more; who still waits is told that it may come again."""
-        self.failed(BusyError("the run has stopped before this was taken"))
+        self.failed(EndingError("the run has stopped before this was taken"))
 
     # ---- the transaction --------------------------------------------------------------------
 

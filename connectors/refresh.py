@@ -13,6 +13,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Mapping
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -93,6 +94,10 @@ class _Run(Generic[_Result]):
     known: _Result | None = None
     error: BaseException | None = None
     done: threading.Event = field(default_factory=threading.Event)
+    future: "Future[_Result]" = field(default_factory=Future)
+
+    def __post_init__(self) -> None:
+        self.future.set_running_or_notify_cancel()  # nobody who waits can call it off
 
 
 class Refresher(Generic[_Result]):
@@ -173,6 +178,17 @@ class Refresher(Generic[_Result]):
     def request(self, job_id: str) -> Recompute:
         """Begin a recompute, or join the one that is queued or runs, and tell its state."""
         return self._told(self._begun(job_id))
+
+    def begin(self, job_id: str) -> "Future[_Result]":
+        """Begin a recompute, or join the one that is queued or runs, and give what it will find.
+
+        It fails as `ask` does, and cannot be cancelled.
+        """
+        return self._begun(job_id).future
+
+    def known(self, job_id: str) -> _Result | None:
+        """Give the metrics of a job's active model as last known; None: they never were."""
+        return self._known.get(job_id)
 
     def status(self, job_id: str) -> Recompute | None:
         """Tell the state of a job's last recompute; None where none was asked for."""
@@ -266,6 +282,10 @@ class Refresher(Generic[_Result]):
         run.known = known
         run.state = States.COMPLETED if run.error is None else States.FAILED
         run.done.set()
+        if known is not None:
+            run.future.set_result(known)
+        else:
+            run.future.set_exception(run.error or _stopping())
 
     def _told(self, run: _Run[_Result]) -> Recompute:
         known = run.known or self._known.get(run.job_id)

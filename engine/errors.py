@@ -10,7 +10,8 @@
         ├── NotFoundError    it names something that there is not, or that the asker may not see
         ├── ConflictError    it does not fit what is there: a name that is taken, a job that is shut
         ├── ForbiddenError   the asker may not do that
-        └── BusyError        there is too much to do just now: ask again a little later
+        ├── BusyError        there is too much to do just now: ask again a little later
+        └── EndingError      the run is ending, or has failed: ask the next one
 
 Bad data is none of these: it is a row in `rejects`. Anything else that is raised is our own fault.
 """
@@ -20,6 +21,7 @@ __all__ = [
     "BusyError",
     "ConfigurationError",
     "ConflictError",
+    "EndingError",
     "ForbiddenError",
     "NotFoundError",
     "QueryError",
@@ -62,3 +64,7 @@ class ForbiddenError(QueryError):
 
 class BusyError(QueryError):
     """A queue is full."""
+
+
+class EndingError(QueryError):
+    """Whoever was to answer is about to end."""

@@ -35,7 +35,7 @@ import duckdb
 from engine.change_log import Stamp, latest_edits, write_edit
 from engine.changes import Edit, Writing
 from engine.config import Settings
-from engine.errors import BusyError
+from engine.errors import BusyError, EndingError
 from engine.watermark import NEVER
 from flows.inforce import InForce, in_force
 from flows.telling import notes_of, remember_users, tell
@@ -196,7 +196,7 @@ class Changing:
         with self._lock:
             if self._ended is not None:
                 msg = "changes cannot be made any more: the run is ending"
-                raise BusyError(msg)
+                raise EndingError(msg)
             if len(self._waiting) >= self._waiting_max:
                 msg = f"at most {self._waiting_max} changes must wait at once, got one more"
                 raise BusyError(msg)

@@ -9,23 +9,20 @@ decimals become the nearest double; binary values are hexadecimal. No format sho
 import csv
 import io
 import json
-import math
 from collections.abc import Callable, Iterator
-from datetime import UTC, date, datetime, time, timedelta
-from decimal import Decimal
 from typing import IO, Any
 
 import pyarrow as pa
 
+from connectors.plainrows import csv_line, names, rows_of, text_of
 from engine.errors import QueryError
 
-__all__ = ["FORMATS", "TERMINAL_ROWS", "names", "plain", "rows", "write"]
+__all__ = ["FORMATS", "TERMINAL_ROWS", "rows", "write"]
 
 FORMATS = ("table", "csv", "json", "ndjson", "parquet")
 TERMINAL_ROWS = 200  # what a terminal is shown of a table; a pipe gets every row
 
 _ROWS_AT_ONCE = 10_000
-_FOREVER_US = 2**63 - 1  # DuckDB's infinity; -infinity is its negative
 _SPECIAL = {ord(c): f"\\x{ord(c):02x}" for c in map(chr, [*range(32), *range(127, 160)])} | {
     ord("\n"): "\\n",
     ord("\t"): "\\t",
@@ -61,113 +58,19 @@ def write(table: pa.Table, form: str, out: IO[bytes], *, terminal_width: int | N
         text.detach()
 
 
-def names(table: pa.Table) -> list[str]:
-    """Name the columns, each name once: a second ``a`` becomes ``a_1``."""
-    found: dict[str, None] = {}
-    for name in table.column_names:
-        unique, count = name, 0
-        while unique in found or (count and unique in table.column_names):
-            count += 1
-            unique = f"{name}_{count}"
-        found[unique] = None
-    return list(found)
-
-
 def rows(table: pa.Table) -> Iterator[tuple[Any, ...]]:
-    """Yield the rows as plain values, see `plain`."""
+    """Yield the rows as plain values, see `connectors.plainrows.plain`."""
     for batch in table.to_batches(_ROWS_AT_ONCE):
-        yield from zip(*map(_column, batch.column_names, batch.columns), strict=True)
-
-
-def plain(value: Any) -> Any:
-    """Turn a value into what JSON knows: text, number, boolean, null, list, object."""
-    if isinstance(value, float):
-        return value if math.isfinite(value) else str(value)
-    if value is None or isinstance(value, str | int):
-        return value
-    if isinstance(value, Decimal):
-        return int(value) if value == value.to_integral_value() else float(value)
-    if isinstance(value, dict):
-        return {str(name): plain(one) for name, one in value.items()}
-    if isinstance(value, list | tuple) and not isinstance(value, pa.MonthDayNano):
-        return [plain(one) for one in value]
-    return _words(value)
-
-
-def _words(value: Any) -> str:
-    if isinstance(value, datetime):
-        utc = value if value.tzinfo is None else value.astimezone(UTC)
-        return utc.replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
-    if isinstance(value, date | time):
-        return value.isoformat()
-    if isinstance(value, timedelta):
-        return f"PT{Decimal(value // timedelta(microseconds=1)) / 10**6:f}S"
-    if isinstance(value, bytes):
-        return value.hex()
-    if isinstance(value, pa.MonthDayNano):
-        months = f"{value.months}M" if value.months else ""
-        days = f"{value.days}D" if value.days else ""
-        return f"P{months}{days}T{Decimal(value.nanoseconds) / 10**9:f}S"
-    return str(value)
-
-
-def _column(name: str, column: Any) -> list[Any]:
-    if pa.types.is_timestamp(column.type):
-        unit = column.type.unit
-        return [_instant(ticks, unit) for ticks in column.cast(pa.int64()).to_pylist()]
-    try:
-        values: list[Any] = column.to_pylist()
-    except (ValueError, OverflowError) as error:
-        msg = f"column {name} must have values that can be shown, cast it to VARCHAR: {error}"
-        raise QueryError(msg) from error
-    if pa.types.is_integer(column.type) or pa.types.is_string(column.type):
-        return values
-    if pa.types.is_map(column.type):
-        return [None if value is None else plain(dict(value)) for value in values]
-    return [plain(value) for value in values]
-
-
-def _instant(ticks: int | None, unit: str) -> str | None:
-    if ticks is None:
-        return None
-    if abs(ticks) == _FOREVER_US:
-        return "infinity" if ticks > 0 else "-infinity"
-    per_second = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}[unit]
-    seconds, rest = divmod(ticks, per_second)
-    digits = f"{rest * (10**9 // per_second):09d}"
-    digits = digits if unit == "ns" else digits[:6]
-    try:
-        whole = datetime.fromtimestamp(seconds, UTC).replace(tzinfo=None).isoformat()
-    except (OverflowError, ValueError, OSError):  # before year 1 or after 9999: no ISO 8601
-        return f"{ticks} {unit} since 1970"
-    return f"{whole}.{digits}Z"
+        yield from rows_of(batch)
 
 
 # ---- the formats -----------------------------------------------------------------------------
 
 
-def _text(value: Any) -> str:
-    if isinstance(value, str):
-        return value
-    if value is None:
-        return "NULL"
-    return json.dumps(value, ensure_ascii=False)
-
-
 def _csv(table: pa.Table, out: IO[str], _: int | None) -> None:
     csv.writer(out).writerow(table.column_names)
     for row in rows(table):
-        # An empty line would be no record: the only field of a row is then quoted.
-        out.write((",".join(map(_csv_field, row)) or '""') + "\r\n")
-
-
-def _csv_field(value: Any) -> str:
-    if value is None:
-        return ""
-    text = _text(value)
-    if not text or any(special in text for special in ',"\r\n'):
-        return '"' + text.replace('"', '""') + '"'
-    return text
+        out.write(csv_line(row))
 
 
 def _json(table: pa.Table, out: IO[str], _: int | None) -> None:
@@ -184,7 +87,7 @@ def _ndjson(table: pa.Table, out: IO[str], _: int | None) -> None:
 
 
 def _objects(table: pa.Table) -> Iterator[str]:
-    keys = names(table)
+    keys = names(table.column_names)
     for row in rows(table):
         yield json.dumps(dict(zip(keys, row, strict=True)), ensure_ascii=False, allow_nan=False)
 
@@ -193,7 +96,7 @@ def _parquet(table: pa.Table, out: IO[bytes]) -> None:
     import pyarrow.parquet as pq  # noqa: PLC0415 - its 20 ms are for those who ask for it
 
     try:
-        pq.write_table(table.rename_columns(names(table)), out)
+        pq.write_table(table.rename_columns(names(table.column_names)), out)
     except pa.ArrowException as error:
         msg = f"the answer must have types that Parquet knows: {error}"
         raise QueryError(msg) from error
@@ -216,7 +119,7 @@ def _table(table: pa.Table, out: IO[str], width: int | None) -> None:
 
 def _cell(value: Any) -> str:
     # What a producer put into an id must not move the cursor or change the colours of a terminal.
-    return _text(value).translate(_SPECIAL)
+    return text_of(value).translate(_SPECIAL)
 
 
 def _is_number(kind: pa.DataType) -> bool:

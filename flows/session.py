@@ -25,7 +25,7 @@ from engine.batch import Batch
 from engine.config import Settings
 from engine.counts import Counts
 from engine.decode import canonical
-from engine.errors import BusyError, StoreError
+from engine.errors import EndingError, StoreError
 from engine.monitor import Monitor
 from engine.processing.declared import declare_catalogues
 from flows.ahead import Ahead, Ended
@@ -268,7 +268,7 @@ class Session:
 
     def end_waiting(self) -> None:
         """Tell everybody who waits for lines or changes that nothing more will be taken."""
-        self.gate.fail_all(BusyError("the run is ending"))
+        self.gate.fail_all(EndingError("the run is ending"))
         if self.intake is not None:
             self.intake.close()
 
@@ -334,9 +334,9 @@ class Session:
         """Keep a fault of a step, forget what was not committed, end the input."""
         self.fault = fault
         self.stop.set()
-        self.gate.fail_all(fault)
+        self.gate.fail_all(EndingError("the run has failed"))
         if self.intake is not None:
-            self.intake.failed(StoreError("the run has failed"))
+            self.intake.failed(EndingError("the run has failed"))
         if self._in_transaction:
             with contextlib.suppress(duckdb.Error):
                 self._forget()

@@ -98,7 +98,7 @@ def commands(capsys):
 def test_the_readme_names_every_command(capsys):
     readme = README.read_text()
     found = commands(capsys)
-    assert found == ["run", "sql", "check", "demo", "anomaly", "metrics"]
+    assert found == ["run", "serve", "sql", "check", "demo", "anomaly", "metrics", "user"]
     assert [name for name in found if f"bellwether {name}" not in readme] == []
 
 

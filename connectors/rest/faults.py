@@ -21,6 +21,7 @@ from engine.errors import (
     BusyError,
     ConfigurationError,
     ConflictError,
+    EndingError,
     ForbiddenError,
     NotFoundError,
     QueryError,
@@ -35,6 +36,7 @@ _STATUS: tuple[tuple[type[Exception], int], ...] = (
     (ConflictError, 409),
     (ForbiddenError, 403),
     (BusyError, 429),
+    (EndingError, 503),
     (QueryError, 400),
     (ConfigurationError, 400),
 )
@@ -78,7 +80,7 @@ def fault_of(error: Exception) -> Fault:
         return Fault(error.status_code, str(error.detail), headers=error.headers or {})
     for kind, status in _STATUS:
         if isinstance(error, kind):
-            headers = {"Retry-After": str(_RETRY_S)} if status == 429 else {}
+            headers = {"Retry-After": str(_RETRY_S)} if status in {429, 503} else {}
             return Fault(status, str(error), headers=headers)
     _LOG.error("a request has failed", exc_info=error)
     return Fault(500, "a fault of the server; its log says more")

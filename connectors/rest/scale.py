@@ -108,8 +108,9 @@ def _described(schema: Mapping[str, Any], *faults: int) -> dict[int | str, dict[
     detail = _object(detail=_TEXT)
     for status in sorted({400, 401, 403, 404, 429, 500, *faults}):
         told[status] = _content(HTTPStatus(status).phrase, detail)
-    for status in (408, 413, 503):
+    for status in (408, 413):
         told[status] = _content(HTTPStatus(status).phrase, _object(error=_TEXT))
+    told[503] = _content(HTTPStatus(503).phrase, {"type": "object"})  # of the run, or of a body
     return told
 
 

@@ -14,7 +14,15 @@ from engine.jobs.fields import MAX_DOTS, kind_of
 from engine.query.parse_faults import Faults, told
 from engine.query.parse_values import number_of, text_of, whole_of
 
-__all__ = ["OPERATORS", "Filter", "JobQuestion", "Scalar", "numeric_text", "parse_question"]
+__all__ = [
+    "MAX_TOP",
+    "OPERATORS",
+    "Filter",
+    "JobQuestion",
+    "Scalar",
+    "numeric_text",
+    "parse_question",
+]
 
 Scalar = str | float | bool
 

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from connectors.intake import Intake
-from engine.errors import BusyError, ConflictError, QueryError
+from engine.errors import BusyError, ConflictError, EndingError, QueryError
 from engine.receipts import Receipt, RejectedLine
 from engine.rows import TABLES
 
@@ -176,9 +176,9 @@ def test_error_who_waits_at_the_end_is_told():
     futures.append(run.intake.post(event(2), idempotency_key="k"))
     run.intake.close()
     for future in futures:
-        with pytest.raises(BusyError, match="stopped"):
+        with pytest.raises(EndingError, match="stopped"):
             future.result(0)
-    with pytest.raises(BusyError, match="stopping"):
+    with pytest.raises(EndingError, match="stopping"):
         run.intake.post(event(3))
 
 

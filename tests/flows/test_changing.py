@@ -14,7 +14,7 @@ from harness import fresh_store
 from engine.changes import Edit
 from engine.config import NotificationSettings, RuleSettings, Settings, UserSettings
 from engine.decode import canonical
-from engine.errors import BusyError, QueryError
+from engine.errors import BusyError, EndingError, QueryError
 from engine.monitor import Monitor
 from engine.notifications import configuration_id
 from engine.rules.definition import rule_id_of
@@ -176,7 +176,7 @@ def test_law_at_the_end_all_that_waits_is_told_and_nothing_more_is_taken(run):
     run.changing.fail_all(fault)
     assert future.exception(0) is fault
     assert run.changing.take() is None
-    with pytest.raises(BusyError, match="the run is ending"):
+    with pytest.raises(EndingError, match="the run is ending"):
         run.changing.submit("a", threshold(3))
 
 

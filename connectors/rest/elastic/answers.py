@@ -28,6 +28,7 @@ _TYPES = {
     409: "status_exception",
     413: "content_too_long_exception",
     429: "es_rejected_execution_exception",
+    503: "status_exception",
 }
 
 

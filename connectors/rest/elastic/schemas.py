@@ -79,6 +79,7 @@ _FAULTS = {
     409: "The job is not in the state for that.",
     413: "The body is too large.",
     429: "There is too much to do just now.",
+    503: "The run is ending.",
 }
 
 
