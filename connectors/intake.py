@@ -34,6 +34,7 @@ WAITING_BYTES_MAX = 4 * BLOCK_BYTES
 WAITING_MAX = 20_000
 KEPT_S = 86_400
 
+_WHITE = (b"\n", b"\r", b" ", b"\t")
 _BLANK = re.compile(rb"^[ \t\r]*\n", re.MULTILINE)
 _KNOWN = "SELECT body_hash, answer FROM posts_log WHERE key = ?"
 _REMEMBER = "INSERT OR REPLACE INTO posts_log VALUES (?, ?, make_timestamp(?), ?)"
@@ -275,7 +276,9 @@ def _rejects(batch: Batch) -> list[tuple[int, str, str | None]]:
 
 
 def _receipt(post: _Post, rejects: list[tuple[int, str, str | None]]) -> Receipt:
-    lines = post.data.count(b"\n") - len(_BLANK.findall(post.data))
+    lines = post.data.count(b"\n")
+    if post.data[:1] in _WHITE or any(b"\n" + each in post.data for each in _WHITE):
+        lines -= len(_BLANK.findall(post.data))
     end = post.start + len(post.data)
     mine = [each for each in rejects if post.start <= each[0] < end]
     found, line, at = [], 1, 0

@@ -34,6 +34,9 @@ Discover = Callable[[int], Sequence[Partition]]
 
 # Fine enough to interleave files, coarse enough for DuckDB (DESIGN §7).
 _MERGED_BLOCK_BYTES = 1 << 20
+# A smaller block of a live partition that has not been handed out yet shows that the step is busy:
+# what comes meanwhile gathers into one block behind it, as each block costs some 20 ms.
+_LARGE_BYTES = 4 << 20
 # How long `next` waits for a batch that is being made; signals and idle wake-ups wait with it.
 _PATIENCE_S = 0.010
 
@@ -88,6 +91,15 @@ class _Lane:
             self.watermark_us = latest
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Arrived:
+    """What a live partition gave: a block of so many bytes, or its end."""
+
+    partition: Partition
+    size: int
+    item: "Future[Batch] | Ended"
+
+
 class Ahead:
     """Batches of several partitions, decoded ahead by threads of its own.
 
@@ -121,7 +133,7 @@ class Ahead:
         self._limit = BLOCK_BYTES if reading <= 1 else _MERGED_BLOCK_BYTES
         self._reads_max = depth * (BLOCK_BYTES // self._limit)
         self._depth = depth
-        self._arrived: deque[tuple[int, Future[Batch] | Ended]] = deque()  # live: (bytes, batch)
+        self._arrived: deque[_Arrived] = deque()  # of live partitions
         self._ended: deque[Ended] = deque()
         self._live_had_its_turn = False
         self._reader = ThreadPoolExecutor(1, "read")
@@ -150,14 +162,14 @@ class Ahead:
         self._poll_live(now_us)
         if self._ended:
             return self._ended.popleft()
-        ready = bool(self._arrived) and _done(self._arrived[0][1], 0.0)
+        ready = bool(self._arrived) and _done(self._arrived[0].item, 0.0)
         if ready and not (self._live_had_its_turn and self._lanes):
             return self._hand_out_live()
         item = self._hand_out_bounded(now_us, 0.0 if ready else _PATIENCE_S)
         if item is not None:
             self._live_had_its_turn = False
             return item
-        if self._arrived and (ready or _done(self._arrived[0][1], _PATIENCE_S)):
+        if self._arrived and (ready or _done(self._arrived[0].item, _PATIENCE_S)):
             return self._hand_out_live()
         return None
 
@@ -181,23 +193,28 @@ class Ahead:
             found = self._discover(now_us)
             self.partitions.extend(found)
             self._live.extend(found)
-        under_way = sum(count for count, _ in self._arrived)
+        under_way = sum(each.size for each in self._arrived)
+        small = [each.partition for each in self._arrived if each.size < _LARGE_BYTES]
         for partition in list(self._live):
             if len(self._arrived) >= self._depth + len(self._live):
                 break
             if under_way >= self._depth * BLOCK_BYTES:
                 break
+            if partition in small:
+                continue
             block = partition.poll(now_us)
             if block is not None:
-                self._arrived.append((len(block.data), self._pool.submit(self._decode, block)))
+                batch = self._pool.submit(self._decode, block)
+                self._arrived.append(_Arrived(partition, len(block.data), batch))
                 under_way += len(block.data)
             if partition.finished:
                 self._live.remove(partition)
-                self._arrived.append((0, Ended(partition.source, partition.name)))
+                ended = Ended(partition.source, partition.name)
+                self._arrived.append(_Arrived(partition, 0, ended))
 
     def _hand_out_live(self) -> Batch | Ended:
         self._live_had_its_turn = True
-        item = self._arrived.popleft()[1]
+        item = self._arrived.popleft().item
         return item if isinstance(item, Ended) else item.result()
 
     # ---- bounded partitions -------------------------------------------------------------------
