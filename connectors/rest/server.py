@@ -1,6 +1,7 @@
 """The HTTP server: uvicorn in a thread of its own, beside the dataflow."""
 
 import contextlib
+import http.client
 import resource
 import socket
 import threading
@@ -74,6 +75,7 @@ class Server:
         if not self._server.started:
             msg = f"the REST server does not come up: {self._fault or 'no answer'}"
             raise StoreError(msg)
+        self._ask_first()
 
     def close(self) -> None:
         """Finish what is being answered, for some seconds, and end."""
@@ -82,11 +84,28 @@ class Server:
             self._thread.join(_STOP_S + 2)
         self._socket.close()
 
+    def _ask_first(self) -> None:
+        """Be the first who asks: routes are made ready by the first request that passes them."""
+        asking = http.client.HTTPConnection(_reachable(self.host), self.port, timeout=_START_S)
+        try:
+            asking.request("GET", "/health")
+            asking.getresponse().read()
+        except (OSError, http.client.HTTPException) as error:
+            msg = f"the REST server does not answer: {error}"
+            raise StoreError(msg) from error
+        finally:
+            asking.close()
+
     def _run(self) -> None:
         try:
             self._server.run(sockets=[self._socket])
         except BaseException as fault:  # noqa: BLE001 - told by `start`
             self._fault = fault
+
+
+def _reachable(host: str) -> str:
+    """Give the address at which this machine reaches one that may stand for all of them."""
+    return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - only compared
 
 
 def _bound(host: str, port: int) -> socket.socket:

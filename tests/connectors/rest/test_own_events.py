@@ -122,7 +122,7 @@ BROKEN = [
 ]
 
 
-@pytest.mark.parametrize(("encoding", "body"), BROKEN)
+@pytest.mark.parametrize(("encoding", "body"), BROKEN, ids=range(len(BROKEN)))
 def test_error_what_cannot_be_unpacked(http, encoding, body):
     answer = http.post("/events", content=body, headers={"Content-Encoding": encoding})
     assert answer.status_code == 400
