@@ -343,13 +343,17 @@ class SourceSettings:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Upper bounds; what goes beyond one is counted as `__other__` or rejected, and reported."""
+    """Upper bounds; what goes beyond one is counted as `__other__` or rejected, and reported.
+
+    `anomaly_empty_buckets`: so many buckets without rows an anomaly job writes in a row, no more.
+    """
 
     models: int = 10_000
     series: int = 2_000_000
     classes: int = 1_000
     line_bytes: int = 1 << 20
     anomaly_series: int = 100_000
+    anomaly_empty_buckets: int = 5_000
 
 
 @dataclass(frozen=True, slots=True)

@@ -307,6 +307,7 @@ def _limits(faults: Faults, node: Node, key: str) -> Limits:
         "classes": whole(2, 10**6),
         "line_bytes": whole(64, KEPT_BYTES - 1),  # a longer line is not kept whole by the sources
         "anomaly_series": whole(1, 10**7),
+        "anomaly_empty_buckets": whole(1, 10**7),
     }
     return Limits(**mapping(faults, node, key, fields))
 

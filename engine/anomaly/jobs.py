@@ -1,9 +1,10 @@
 """All anomaly jobs over the stream: from the rows of a block to results in the store.
 
 The path of a block: its rows go into the open buckets of every job -> the watermark closes buckets,
-in order of time -> their results, and what they change in older ones, wait for the end of the
-transaction, as do the states of the jobs. Open buckets are not stored: `open` fills them from the
-stored events, for a job that is new as for one that goes on.
+in order of time -> their results, and what they change in older ones, are written together: some
+thousand buckets at once, the last ones at the end of the transaction, as are the states. Open
+buckets are not stored: `open` fills them from the stored events, for a job that is new as for one
+that goes on.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -43,6 +44,10 @@ Taker = Callable[[Read, Codes], object]
 _SECOND_US = 1_000_000
 _DELAYED = "delayed_data"
 _TOO_LATE = "Rows of this bucket came after it had closed"
+_PAUSED = "empty_buckets_paused"
+_TOO_MANY = "So many buckets had no rows that further empty ones are left out until rows come"
+_LEFT_OUT = "empty_buckets_left_out"
+_WITHOUT = "These buckets had no rows, as many before them: they were left out"
 _LONG_AGO_US = -(1 << 62)
 _SERIES_BYTES = 9_000  # of the state of one, at most
 
@@ -128,7 +133,14 @@ class Jobs:
         for job, gathering in zip(self._jobs, self._gatherings, strict=True):
             skips = Skips.of(job.settings, self._settings.calendars)
             state, known = self._store.load(job, gathering, self._results)
-            runner = Runner(job, gathering, state, skips, self._stopwatch)
+            runner = Runner(
+                job,
+                gathering,
+                state,
+                skips,
+                self._stopwatch,
+                empty_max=self._settings.limits.anomaly_empty_buckets,
+            )
             self._runners.append(runner)
             self._catch_up(runner, watermark_us, known=known)
 
@@ -232,12 +244,15 @@ class Jobs:
         scored = []
         for runner in runners:
             every, at_us = self._rules.looks(runner.job.job_id), _time_of(runner, watermark_us)
+            followed = self._rules.follows(runner.job.job_id)
             if at_us == NEVER:
                 continue
             for closed in runner.advance(at_us, every_look=every):
                 self._results.add(closed.rows)
                 self._rescore(runner, closed)
-                scored.append(ScoredBucket(closed.rows, closed.closed_us))
+                if followed:
+                    scored.append(ScoredBucket(closed.rows, closed.closed_us))
+            self._note_rests(runner)
             # The bucket of a late row may have closed in the same block.
             self._restate(runner)
         return scored
@@ -259,6 +274,19 @@ class Jobs:
                     levels.histories[level],
                 )
             )
+
+    def _note_rests(self, runner: Runner) -> None:
+        """Say from when on empty buckets are left out, and from when to when they were."""
+        rests, runner.rests = runner.rests, []
+        annotate(
+            self._cursor,
+            [
+                Annotation(runner.job.job_id, rest.start_s, rest.start_s, _PAUSED, _TOO_MANY)
+                if rest.end_s is None
+                else Annotation(runner.job.job_id, rest.start_s, rest.end_s, _LEFT_OUT, _WITHOUT)
+                for rest in rests
+            ],
+        )
 
     def _restate(self, runner: Runner) -> None:
         """Restate counts and values of closed buckets by the rows that came late."""

@@ -113,7 +113,11 @@ class Expected:
 
 
 class Model(Protocol):
-    """A model of all series of one measure of a detector. `judge` and `without` change nothing."""
+    """A model of all series of one measure of a detector. `judge` and `without` change nothing.
+
+    One that says nothing of a bucket in a gap says nothing of the buckets that follow in it, and
+    learns nothing of any of them: it is not asked again.
+    """
 
     def judge(self, values: Values, completeness: float | None = None) -> Judgement:
         """Say how unusual the values of a bucket are.

@@ -84,6 +84,10 @@ class ScoreRules:
         followed = self._followed.get(job_id, ())
         return any(each.rule.settings.include_interim for each in followed)
 
+    def follows(self, job_id: str) -> bool:
+        """Say whether any rule is on the scores of a job."""
+        return job_id in self._followed
+
     def evaluate(
         self, found: Sequence[ScoredBucket], lines: Lines | None, next_seq: int
     ) -> pa.Table:

@@ -168,6 +168,11 @@ class Table:
         some = np.flatnonzero(found.whole[0] > 0)
         return int(found.keys[0][some[0]]) if len(some) else None
 
+    def touched_s(self) -> int | None:
+        """Give the earliest bucket of any cell, also of rows that were taken back."""
+        self._settle()
+        return int(self._kept.keys[0][0]) if len(self._kept) else None
+
     def of(self, start_s: int, before: int | None = None) -> Cells:
         """Give the cells of a bucket without bucket and step: all, or of the steps before one.
 

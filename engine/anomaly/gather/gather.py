@@ -188,20 +188,35 @@ class Gathering:
         """Start of the earliest bucket with rows; None without any."""
         return self._events.first_s()
 
+    @property
+    def touched_s(self) -> int | None:
+        """Start of the earliest bucket that anything is known of, also what was taken back."""
+        known = [self._events.touched_s(), *(each.touched_s for each in self._pending)]
+        return min((start_s for start_s in known if start_s is not None), default=None)
+
+    @property
+    def keys(self) -> list[Keys]:
+        """Names of the series by detector."""
+        return [each.keys() for each in self.registries.each]
+
     def close(self, start_s: int) -> Measured:
         """Measure a bucket, number its new series, and forget it and what lies before."""
         for index, pending in enumerate(self._pending):
             self._number(index, pending, start_s)
         found = self._measured(start_s, None)
-        until_s = start_s + self.job.span_s
+        self.pass_over(start_s + self.job.span_s)
+        return found
+
+    def pass_over(self, until_s: int) -> None:
+        """Close all buckets before a time without a look at them, and forget them."""
         self._open_s = until_s
         self._events.drop(until_s)
         for index, pending in enumerate(self._pending):
+            self._look_up(index)
             pending.drop(until_s)
             left = pending.forget(self._numbers[index])
             if left is not None:
                 self._numbers[index] = self._numbers[index][left]
-        return found
 
     def peek(self, start_s: int, before_us: int) -> Measured:
         """Measure a bucket by the rows that came before a time; series without a number are out.

@@ -208,6 +208,12 @@ class Pending:
             )
         return found
 
+    @property
+    def touched_s(self) -> int | None:
+        """Start of the earliest bucket that anything is known of; None without any."""
+        known = [table.touched_s() for table in self._tables()]
+        return min((start_s for start_s in known if start_s is not None), default=None)
+
     def drop(self, until_s: int) -> None:
         """Forget the buckets that start before a time."""
         for table in self._tables():

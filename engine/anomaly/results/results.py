@@ -1,6 +1,6 @@
 """The results of anomaly jobs in the store: written, restated by late rows, forgotten.
 
-Rows are collected and written together: a catch-up brings many thousand buckets at once. Interim
+Rows are collected and written together, some thousand buckets at once. Interim
 rows stand until their bucket closes: a newer row of the same bucket replaces them, and so does any
 closed bucket that is not before them, since buckets close in order.
 """
@@ -26,6 +26,7 @@ Codes = npt.NDArray[np.int64]
 
 _SECOND_US = 1_000_000
 _HELD_MAX = 32 << 20  # bytes of histories that wait
+_WAITING_MAX = 4_096  # buckets: a gap of a year is written in pieces
 _FAR_S = 253_402_300_799  # the last second of year 9999: of no buckets the first
 
 
@@ -78,6 +79,8 @@ class Results:
 
     def add(self, rows: BucketRows) -> None:
         """Take the rows of a bucket; a bucket that is added twice counts as it was added last."""
+        if len(self._waiting) >= _WAITING_MAX:
+            self.flush()
         key = rows.job_id, rows.start_s
         self._waiting.pop(key, None)
         self._waiting[key] = rows

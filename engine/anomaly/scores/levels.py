@@ -82,6 +82,11 @@ class Levels:
         score, ceiling = self.normalizer.score(history, raw, scopes)
         return Scored(score, ceiling, grown)
 
+    def rest(self, starts: range) -> None:
+        """Learn consecutive buckets in which no level has a result, starts a span apart."""
+        for level, history in self.histories.items():
+            self.histories[level] = self.normalizer.rest(history, starts)
+
     def to_json(self) -> str:
         """Write all histories, exactly."""
         return json.dumps({level: each.to_json() for level, each in self.histories.items()})

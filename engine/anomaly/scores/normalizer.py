@@ -173,14 +173,49 @@ class Normalizer:
             value = self._value(raw)
             maxima, changed = _grown(maxima, value, scopes)
             top = int(self._levels(value).max())
-        levels, weights = history.levels, history.weights * math.exp(-_QUANTILE_DECAY * days)
-        period, peak = start_s // self.period_s, history.peak
+        counted = history.levels, history.weights * math.exp(-_QUANTILE_DECAY * days), history.peak
+        levels, weights, peak = self._counted(counted, top, latest, (start_s, span_s))
+        return History(start_s, peak, levels, weights, maxima), changed
+
+    def rest(self, history: History, starts: range) -> History:
+        """Learn consecutive buckets without results: what `update` gives, one after the other.
+
+        Parameters
+        ----------
+        history : History
+        starts : range
+            Starts of the buckets, a span apart, after the latest one.
+        """
+        latest, maxima = history.start_s, history.maxima.copy()
+        counted = history.levels, history.weights.copy(), history.peak
+        for start_s in starts:
+            days = 0.0 if latest is None else (start_s - latest) / _DAY_S
+            maxima *= math.exp(-_MAXIMUM_DECAY * days)
+            levels, weights, peak = counted
+            weights *= math.exp(-_QUANTILE_DECAY * days)
+            bucket = start_s, starts.step
+            counted = self._counted((levels, weights, peak), 0, latest, bucket)
+            latest = start_s
+        levels, weights, peak = counted
+        return History(latest, peak, levels, weights, maxima)
+
+    def _counted(
+        self,
+        counted: tuple[Codes, Numbers, int],
+        top: int,
+        latest: int | None,
+        bucket: tuple[int, int],
+    ) -> tuple[Codes, Numbers, int]:
+        """Count the periods that end before a bucket or with it; `top` is its greatest level."""
+        levels, weights, peak = counted
+        start_s, span_s = bucket
+        period = start_s // self.period_s
         if peak >= 0 and latest is not None and latest // self.period_s != period:
             levels, weights, peak = _closed(levels, weights, peak)
         peak = max(peak, top)
         if (start_s + span_s) // self.period_s != period:
             levels, weights, peak = _closed(levels, weights, peak)
-        return History(start_s, peak, levels, weights, maxima), changed
+        return levels, weights, peak
 
     def score(self, history: History, raw: Numbers, scopes: Codes) -> tuple[Numbers, Codes]:
         """Normalise raw scores by what was seen, theirs included once `update` has learned it.

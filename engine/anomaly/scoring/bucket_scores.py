@@ -29,6 +29,8 @@ Numbers = npt.NDArray[np.float64]
 Codes = npt.NDArray[np.int64]
 
 _BUCKET_TIME = "bucket_time"
+_ZERO, _FIRST = np.zeros(1), np.zeros(1, np.int64)
+_NO_RECORDS, _NO_INFLUENCERS = Records(), Influencers()
 
 Top = tuple[str, str, str | None, float]
 
@@ -81,6 +83,45 @@ class BucketScores:
             bucket_influencers=whole,
             influencers=_together(influencers),
             records=records,
+        )
+
+    def quiet(
+        self, start_s: int, about: tuple[tuple[str, ...], bool], ln_p: float
+    ) -> BucketRows | None:
+        """Give the rows of a bucket without events or records; nothing is learned of it.
+
+        Parameters
+        ----------
+        start_s : int
+        about : tuple
+            As `rows` takes it.
+        ln_p : float
+            Of all detectors together; None comes back where it gives a score.
+        """
+        p = probability(np.array([ln_p]))
+        if raw_score(p).any():
+            return None
+        scheduled, interim = about
+        return BucketRows(
+            job_id=self._job.job_id,
+            start_s=start_s,
+            span_s=self._job.span_s,
+            score=0.0,
+            event_count=0,
+            is_interim=interim,
+            scheduled_events=scheduled,
+            bucket_influencers=BucketInfluencers(
+                score=_ZERO,
+                raw_score=_ZERO,
+                probability=p,
+                scope=_FIRST,
+                ceiling=_FIRST,
+                level=(BUCKET,),
+                field_name=(_BUCKET_TIME,),
+                field_value=(None,),
+            ),
+            influencers=_NO_INFLUENCERS,
+            records=_NO_RECORDS,
         )
 
     def _scored(

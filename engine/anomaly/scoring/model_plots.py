@@ -44,7 +44,9 @@ def plotted(job: Job, judged: Sequence[Judged], keys: Sequence[Keys]) -> Plotted
             columns["detector_index"].append(np.full(size, detector.index))
             texts["function"].extend([base] * size)
             for kind in ("by", "over", "partition"):
-                texts[f"{kind}_field_value"].extend(getattr(own, kind)[part.series].tolist())
+                # A whole count is there before its first row, and has no names.
+                names = getattr(own, kind)[part.series].tolist() if detector.split else None
+                texts[f"{kind}_field_value"].extend(names or [None] * size)
     if not columns["actual"]:
         return Plotted()
     joined: dict[str, Any] = {name: np.concatenate(each) for name, each in columns.items()}

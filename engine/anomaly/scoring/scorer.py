@@ -6,7 +6,7 @@ every entity is left out of the unusual records -> raw scores, normalised by wha
 seen -> rows. Then, of a bucket that closes, models, shares and histories learn it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -22,8 +22,9 @@ from engine.anomaly.scores.verdict import LN_UNUSUAL, of_detector, pick
 from engine.anomaly.scoring.bucket_scores import BucketScores
 from engine.anomaly.scoring.judged import Influenced, Judged
 from engine.anomaly.scoring.model_plots import plotted
+from engine.anomaly.scoring.silence import Silence
 from engine.anomaly.skipping import Skips
-from engine.anomaly.values import Judgement
+from engine.anomaly.values import Judgement, Keys
 
 __all__ = ["Scorer"]
 
@@ -48,6 +49,7 @@ class Scorer:
         self._state = state
         self._skips = skips
         self._scores = BucketScores(job, state)
+        self._silence = Silence(job, state, skips, self._scores, self._judge)
 
     # ---- a bucket ---------------------------------------------------------------------------
 
@@ -60,6 +62,7 @@ class Scorer:
         dict of str to int64 array
             By level, the scopes whose maximum grew by more than a tenth (ELi-03).
         """
+        self._silence.end()
         scheduled = self._skips.scheduled(measured.start_s, self._job.span_s)
         judged = [self._judge(each, measured, None) for each in self._job.detectors]
         brought = self._brought(measured)
@@ -84,6 +87,16 @@ class Scorer:
         judged = [self._judge(each, measured, completeness) for each in self._job.detectors]
         found = self._influenced(measured, judged)
         return self._scores.rows(measured, judged, found, (scheduled, True), None)
+
+    def close_gap(self, keys: Sequence[Keys], start_s: int, count: int) -> list[BucketRows]:
+        """Do what `close` does, for buckets without rows; see `Silence.close`."""
+        return self._silence.close(keys, start_s, count)
+
+    def look_at_gap(
+        self, keys: Sequence[Keys], start_s: int, completeness: float
+    ) -> BucketRows | None:
+        """Do what `look` does, for a bucket without rows; None: it is for `look`."""
+        return self._silence.look(keys, start_s, completeness)
 
     # ---- judging ----------------------------------------------------------------------------
 

@@ -86,7 +86,8 @@ class Stats:
 class Annotation:
     """Something that people should know of a job, from `start_s` to `end_s`.
 
-    `event` is ``delayed_data``, ``model_snapshot_stored``, ``model_reset``, ``model_reverted``, ...
+    `event` is ``delayed_data``, ``model_snapshot_stored``, ``model_reset``, ``model_reverted``,
+    ``empty_buckets_paused`` (from here on they are left out), ``empty_buckets_left_out``, ...
     """
 
     job_id: str
