@@ -184,7 +184,9 @@ def bench_reads(seconds):
                 file.writelines(made(10_000, part * 10_000))
         server = Server(folder, "--source", str(path))
         metric = {"type": "metric", "job_id": "1", "name": "loss", "value": 1.0, "step": 1}
-        metric["timestamp"] = 1_700_000_000_000 + 10_000_000_000  # so that it holds nobody back
+        metric["timestamp"] = 1_700_000_000_000 + int(
+            14e6 * seconds
+        )  # so that it holds nobody back
         httpx.post(f"{server.url}/events", content=json.dumps(metric)).raise_for_status()
         for name in ("with the dataflow at full speed", "and 1,000 slow clients"):
             print(f"reads {name}:")

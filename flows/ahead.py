@@ -115,6 +115,8 @@ class Ahead:
         Blocks of 16 MiB that may be under way.
     discover : callable or None
         Called with the wall clock at every `next`; gives live partitions that are new since.
+    begun : callable
+        Called once by each of the threads, at its beginning.
     """
 
     def __init__(
@@ -123,8 +125,11 @@ class Ahead:
         decoders: Sequence[Decode],
         watermark: Callable[[str, str], int | None],
         depth: int = 3,
+        *,
         discover: Discover | None = None,
+        begun: Callable[[], None] = lambda: None,
     ) -> None:
+        self._begun = begun
         self.partitions = list(partitions)
         self._lanes = [_Lane(p, watermark(p.source, p.name)) for p in partitions if p.bounded]
         self._live = [p for p in partitions if not p.bounded]
@@ -136,7 +141,7 @@ class Ahead:
         self._arrived: deque[_Arrived] = deque()  # of live partitions
         self._ended: deque[Ended] = deque()
         self._live_had_its_turn = False
-        self._reader = ThreadPoolExecutor(1, "read")
+        self._reader = ThreadPoolExecutor(1, "read", begun)
         self._pool = ThreadPoolExecutor(len(decoders), "decode", self._take_decoder)
         self._spare: SimpleQueue[Decode] = SimpleQueue()
         for decode in decoders:
@@ -262,6 +267,7 @@ class Ahead:
     # ---- decoder threads ----------------------------------------------------------------------
 
     def _take_decoder(self) -> None:
+        self._begun()
         self._own.decode = self._spare.get_nowait()
 
     def _decode(self, block: Block) -> Batch:

@@ -25,6 +25,7 @@ from engine.errors import ConfigurationError
 from flows.run import run_session
 from flows.session import Session
 from flows.usersettings import digests_of
+from flows.yielding import stand_back
 
 __all__ = ["Address", "serve", "server_of", "serving"]
 
@@ -75,6 +76,7 @@ def serving(session: Session, address: Address) -> Iterator[Server]:
     server = server_of(session, address)
     try:
         server.start()
+        stand_back()  # this is the thread of the dataflow; the server has its own by now
         _say(f"serving http://{_host(server.host)}:{server.port}")
         yield server
     finally:

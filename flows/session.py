@@ -37,6 +37,7 @@ from flows.reading import reader_of
 from flows.references import read_references
 from flows.refreshing import Refreshing
 from flows.usercalls import user_calls
+from flows.yielding import stand_back
 
 __all__ = ["COMMIT_EVERY_S", "Session", "now_us"]
 
@@ -158,6 +159,7 @@ class Session:
                 readers,
                 lambda source, name: resume.get((source, name), (0, None, None))[2],
                 discover=inputs.discover,
+                begun=stand_back if self.serving else lambda: None,
             )
             # While the first blocks are read and decoded the rest gets ready.
             self.ahead.start(now_us())
