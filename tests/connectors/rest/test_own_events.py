@@ -13,7 +13,7 @@ from second_server import second_server
 from serving import KEYS, serving, user
 
 from connectors.intake import Intake
-from engine.errors import BusyError
+from engine.errors import EndingError
 
 LITTLE_KEY = "key-of-somebody-who-sees-little"
 
@@ -190,5 +190,7 @@ def test_error_a_full_queue_says_when_to_come_again(served):
         assert answer.status_code == 429
         assert int(answer.headers["Retry-After"]) >= 1
         assert answer.json() == {"error": "too many lines wait to be taken: nothing of this was"}
-        intake.failed(BusyError("the run is stopping"))
-        assert {each.result().status_code for each in waiting} == {429}
+        intake.failed(EndingError("the run is stopping"))
+        # Three fit with the newlines that they get; the fifth is turned away, or comes too late.
+        told = sorted(each.result().status_code for each in waiting)
+        assert told in ([429, 503, 503, 503], [503] * 4)
