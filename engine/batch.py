@@ -1,11 +1,59 @@
 """What travels down the path: a block of whole lines, and the columns decoded from it."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+import numpy as np
 import pyarrow as pa
 
-__all__ = ["Batch", "Block", "Folded"]
+from engine.amounts import EventAmounts
+from engine.arrays import Ints
+from engine.label_amounts import LabelAmounts
+
+__all__ = ["Batch", "Block", "Folded", "Messages", "Told"]
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What a source itself has to report of its input; it becomes a row of `rejects`.
+
+    Attributes
+    ----------
+    position : int
+        Where in the partition.
+    reason : str
+    raw : bytes
+        What it is about, as far as there is anything.
+    """
+
+    position: int
+    reason: str
+    raw: bytes = b""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Messages:
+    """The messages of a block whose positions are numbers of messages, not bytes.
+
+    Attributes
+    ----------
+    starts : int64, shape (n,)
+        Where each message begins in the data of the block, ascending from 0.
+    positions : int64, shape (n,)
+        Position of each message, ascending: that of all its lines.
+    end : int
+        Position of the next message: where reading resumes once the block is committed.
+    count, tombstones, empty, missing : int
+        Messages up to `end`; those of them without a value, and with an empty one, which are not in
+        the data; positions that were skipped because nothing is there any more.
+    """
+
+    starts: Ints
+    positions: Ints
+    end: int
+    count: int = 0
+    tombstones: int = 0
+    empty: int = 0
+    missing: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +73,10 @@ class Block:
         Wall clock at receipt, in microseconds since the epoch.
     skipped : int
         Bytes of such a cut line that follow `data` in the partition and were dropped.
+    messages : Messages or None
+        Where positions count messages: `start` is that of the first one then.
+    told : tuple of Told
+        What the source reports beside the lines.
     """
 
     source: str
@@ -33,11 +85,29 @@ class Block:
     data: bytes
     received_us: int
     skipped: int = 0
+    messages: Messages | None = field(default=None, compare=False)
+    told: tuple[Told, ...] = ()
 
     @property
     def end(self) -> int:
-        """Byte offset just behind the block: where reading resumes once it is committed."""
+        """Position just behind the block: where reading resumes once it is committed."""
+        if self.messages is not None:
+            return self.messages.end
         return self.start + len(self.data) + self.skipped
+
+    def positions(self, offsets: Ints) -> Ints:
+        """Give the positions of lines that begin at these bytes of `data`.
+
+        >>> starts, positions = np.array([0, 20]), np.array([7, 9])
+        >>> messages = Messages(starts, positions, end=10)
+        >>> Block("live", "events/0", 7, b"", 0, messages=messages).positions(np.array([0, 8, 20]))
+        array([7, 7, 9])
+        """
+        if self.messages is None:
+            return offsets + self.start
+        return self.messages.positions[
+            np.searchsorted(self.messages.starts, offsets, side="right") - 1
+        ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,12 +116,13 @@ class Folded:
 
     Attributes
     ----------
-    events, labels : mapping of str to pyarrow.Table
-        By the name of the work table; `labels` is empty when no row carries a label.
+    events : EventAmounts
+    labels : LabelAmounts or None
+        None when no row carries a label.
     """
 
-    events: Mapping[str, pa.Table]
-    labels: Mapping[str, pa.Table]
+    events: EventAmounts
+    labels: LabelAmounts | None
 
 
 @dataclass(frozen=True, slots=True)

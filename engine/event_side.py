@@ -1,16 +1,16 @@
-"""Reduction of predictions, counted once each: how many, and the numbers of their properties.
+"""The panes of predictions, counted once each: how many, and the numbers of their properties.
 
-Per (model, pane) the number of events; per numeric property count, sum, least and greatest. A
-replaced prediction is taken back: its count by -1, while the sums and extremes of its pane are
-computed anew from the stored events, in line order, so that no residue of a float stays.
+Per (model, pane) the number of events; per numeric property count, sum, least and greatest, as
+`engine.amounts` makes them. A replaced prediction is taken back: its count by -1, while the sums
+and extremes of its pane are computed anew from the stored events, in line order, so that no residue
+of a float stays.
 """
 
-from collections.abc import Sequence
-
 import duckdb
+import pyarrow as pa
 
 from engine.asking import number
-from engine.panes import NUMBERS, dirty_span, pane_of, quoted, text
+from engine.panes import NUMBERS, dirty_span, pane_of, text
 from engine.schema import KNOWN
 
 __all__ = ["EventSide"]
@@ -19,13 +19,12 @@ _KNOWN = f"({', '.join(map(text, sorted(KNOWN)))})"
 
 
 class EventSide:
-    """Reduces the predictions counted for the first time, and takes replaced ones back.
+    """Writes what predictions counted for the first time add, and takes replaced ones back.
 
     Parameters
     ----------
     cursor : duckdb.DuckDBPyConnection
-        With `b_predictions` (columns of events_log, `ordinal`, `counted`, `series_id`, property
-        columns) and `b_sparse` (`ordinal`, `property`, `value`) registered.
+        On the tables of `engine.rows`.
     pane_s : int
         Seconds a stored pane.
     """
@@ -34,76 +33,23 @@ class EventSide:
         self._cursor = cursor
         self._pane_s = pane_s
 
-    def reduce(self, properties: Sequence[str], mixed: Sequence[str]) -> None:
-        """Make `t_totals` of the block's counted rows and `t_values` of their properties.
+    def write_totals(self, totals: pa.Table, block_seq: int) -> None:
+        """Write how many events; `block_seq` is the block's first line number."""
+        self._insert("total_panes", "model_id, 'event', pane_s, events, 0", totals, block_seq)
 
-        Parameters
-        ----------
-        properties : sequence of str
-            Names of the property columns of `b_predictions`.
-        mixed : sequence of str
-            Names whose values lie in `b_sparse`, perhaps beside a column.
-        """
-        beside = set(mixed)
-        wide = [_statistics(quoted(name), name) for name in properties if name not in beside]
-        wide += [_statistics("prediction_number", "prediction"), _statistics("score", "score")]
-        # One pass over the block: first by (model, pane), then one row per property.
-        self._cursor.execute(
-            "CREATE OR REPLACE TEMP TABLE t_wide AS SELECT series_id AS model_id,"
-            f" {pane_of('event_time', self._pane_s)} AS pane_s, count(*) AS events,"
-            f" [{', '.join(wide)}] AS statistics"
-            " FROM b_predictions WHERE counted GROUP BY ALL"
-        )
-        self._cursor.execute(
-            "CREATE OR REPLACE TEMP TABLE t_totals AS SELECT model_id, pane_s, events FROM t_wide"
-        )
-        self._cursor.execute(
-            "CREATE OR REPLACE TEMP TABLE t_values AS SELECT model_id, pane_s, s.property,"
-            " s.count, s.sum, s.min, s.max"
-            " FROM (SELECT model_id, pane_s, unnest(statistics) AS s FROM t_wide) WHERE s.count > 0"
-        )
-        if mixed:
-            self._reduce_long([name for name in properties if name in beside])
+    def write_values(self, values: pa.Table, block_seq: int) -> None:
+        """Write what `engine.amounts` calls values."""
+        if len(values):
+            columns = "model_id, pane_s, property, count, sum, min, max"
+            self._insert("value_panes", columns, values, block_seq)
 
-    def _reduce_long(self, columns: Sequence[str]) -> None:
-        # A sum must not depend on which values sat in a column, so both are summed in line order.
-        long = ["SELECT ordinal, property, value FROM b_sparse"]
-        long += [
-            f"SELECT ordinal, {text(name)}, {quoted(name)} FROM b_predictions"
-            f" WHERE {quoted(name)} IS NOT NULL"
-            for name in columns
-        ]
-        self._cursor.execute(
-            "INSERT INTO t_values SELECT p.series_id,"
-            f" {pane_of('p.event_time', self._pane_s)} AS pane_s, l.property, count(*),"
-            " sum(l.value ORDER BY l.ordinal), min(l.value), max(l.value)"
-            f" FROM ({' UNION ALL '.join(long)}) l JOIN b_predictions p USING (ordinal)"
-            " WHERE p.counted GROUP BY ALL"
-        )
+    def _insert(self, table: str, columns: str, rows: pa.Table, block_seq: int) -> None:
+        self._cursor.register("b_amounts", rows)
+        self._cursor.execute(f"INSERT INTO {table} SELECT {columns}, {block_seq} FROM b_amounts")
+        self._cursor.unregister("b_amounts")
 
-    def write_totals(self, block_seq: int) -> None:
-        """Write `t_totals`; `block_seq` is the block's first line number."""
-        self._cursor.execute(
-            "INSERT INTO total_panes SELECT model_id, 'event', pane_s, events, 0,"
-            f" {block_seq} FROM t_totals"
-        )
-
-    def write_values(self, block_seq: int, *, merged: bool) -> None:
-        """Write `t_values`; `merged`: a limit may have put several properties under one name."""
-        if not merged:
-            self._cursor.execute(
-                "INSERT INTO value_panes SELECT model_id, pane_s, property, count, sum, min, max,"
-                f" {block_seq} FROM t_values"
-            )
-            return
-        self._cursor.execute(
-            "INSERT INTO value_panes SELECT model_id, pane_s, property, sum(count),"
-            f" sum(sum ORDER BY sum), min(min), max(max), {block_seq}"
-            " FROM t_values GROUP BY model_id, pane_s, property ORDER BY ALL"
-        )
-
-    def take_back(self, block_seq: int, series: str) -> bool:
-        """Uncount `t_replaced` and make `t_values` of its panes, computed anew.
+    def take_back(self, block_seq: int, series: str) -> pa.Table | None:
+        """Uncount `t_replaced`; give the values of its panes, computed anew.
 
         Parameters
         ----------
@@ -114,8 +60,8 @@ class EventSide:
 
         Returns
         -------
-        bool
-            Whether there was anything to take back.
+        pyarrow.Table or None
+            None when there was nothing to take back.
         """
         cursor, pane = self._cursor, pane_of("e.event_time", self._pane_s)
         cursor.execute(
@@ -123,7 +69,7 @@ class EventSide:
             f" {pane} AS pane_s, count(*) AS events FROM t_replaced e GROUP BY ALL"
         )
         if not number(cursor, "SELECT count(*) FROM t_dirty"):
-            return False
+            return None
         cursor.execute(
             f"INSERT INTO total_panes SELECT model_id, 'event', pane_s, -events, 0, {block_seq}"
             " FROM t_dirty"
@@ -137,11 +83,11 @@ class EventSide:
             f" FROM {_STORED} e JOIN t_dirty d ON d.model_id = {series} AND d.pane_s = {pane}"
             f" WHERE {dirty_span('e.event_time', self._pane_s)}"
         )
-        cursor.execute(_RECOUNT)
-        return True
+        values: pa.Table = cursor.sql(_RECOUNT).to_arrow_table()
+        return values
 
-    def recount(self, bounds: str, series: str, block_seq: int) -> None:
-        """Write the totals of the stored events within `bounds`, SQL; make their `t_values`."""
+    def recount(self, bounds: str, series: str, block_seq: int) -> pa.Table:
+        """Write the totals of the stored events within `bounds`, SQL; give their values."""
         pane = pane_of("e.event_time", self._pane_s)
         self._cursor.execute(
             "CREATE OR REPLACE TEMP TABLE t_recount AS SELECT e.seq,"
@@ -152,18 +98,12 @@ class EventSide:
             "INSERT INTO total_panes SELECT model_id, 'event', pane_s, count(*), 0,"
             f" {block_seq} FROM t_recount GROUP BY ALL ORDER BY ALL"
         )
-        self._cursor.execute(_RECOUNT)
+        values: pa.Table = self._cursor.sql(_RECOUNT).to_arrow_table()
+        return values
 
 
 _STORED = "(SELECT * FROM events_log ANTI JOIN events_retired USING (seq))"
 _RECOUNTED = "e.seq, d.model_id, d.pane_s, e.raw, e.prediction_number, e.score"
-
-
-def _statistics(column: str, name: str) -> str:
-    return (
-        f"{{'property': {text(name)}, 'count': count({column}), 'sum': sum({column}),"
-        f" 'min': min({column}), 'max': max({column})}}"
-    )
 
 
 def _numbers_of(member: str) -> str:
@@ -175,7 +115,6 @@ def _numbers_of(member: str) -> str:
 
 # The numbers of a stored event, under the names that the decoder gives them.
 _RECOUNT = f"""
-CREATE OR REPLACE TEMP TABLE t_values AS
 WITH long(seq, model_id, pane_s, property, value) AS (
     SELECT seq, model_id, pane_s, 'prediction', prediction_number
     FROM t_recount WHERE prediction_number IS NOT NULL

@@ -1,103 +1,110 @@
 """Folds a block's rows to pane amounts before anybody knows which of them count.
 
 Nearly always all predictions of a block are new and those that carry a label have no vote, so the
-amounts can be made beside the shard step, on another core, by the same statements. The shard step
-uses them where that turns out true, and reduces the block itself where it does not: the result is
-the same to the last bit.
+amounts can be made beside the shard step, on another core, by the same functions. The shard step
+uses them where that turns out true, and reduces the rows that count where it does not: the result
+is the same to the last bit.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
-import duckdb
+import numpy as np
 import pyarrow as pa
 
+from engine.amounts import EventAmounts, event_amounts
+from engine.arrays import Array, Flags, Ints
 from engine.batch import Batch, Folded
-from engine.event_side import EventSide
-from engine.label_side import LabelSide, Sums
+from engine.config import ModelSettings
+from engine.label_amounts import LABELLED_COLUMNS, LabelAmounts, label_amounts
 
-__all__ = ["Folder", "load", "mixed_in", "stamped", "sums_of"]
+__all__ = ["fold", "fold_events", "fold_labels", "positives_of", "stamped"]
 
-_EVENT_TABLES = ("t_totals", "t_values")
-# Below it the tables cost more to hand over than to make.
-_LEAST_ROWS = 4096
+Positives = Mapping[str, str | None]
 
 
-class Folder:
-    """Folds batch after batch on a cursor of its own.
+def positives_of(models: Iterable[ModelSettings]) -> dict[str, str | None]:
+    """Give the positive class (or None) of the models that name the property of its probability."""
+    return {model.id: model.positive for model in models if model.positive_property is not None}
+
+
+def fold(batch: Batch, positives: Positives, pane_s: int) -> Batch:
+    """Give the batch with its predictions folded.
 
     Parameters
     ----------
-    cursor : duckdb.DuckDBPyConnection
-        Of a DuckDB in memory, one thread, with the table `positives`.
+    batch : Batch
+    positives : mapping
+        See `positives_of`.
     pane_s : int
-        Seconds a stored pane.
+        Seconds a pane.
     """
-
-    def __init__(self, cursor: duckdb.DuckDBPyConnection, pane_s: int) -> None:
-        self._cursor = cursor
-        self._events = EventSide(cursor, pane_s)
-        self._labels = LabelSide(cursor, pane_s)
-
-    def fold(self, batch: Batch) -> Batch:
-        """Give the batch with its predictions folded, if it has enough for that to pay."""
-        if len(batch.predictions) < _LEAST_ROWS:
-            return batch
-        count = len(batch.predictions)
-        every = pa.repeat(pa.scalar(True), count)  # noqa: FBT003 - a value of a column
-        rows = stamped(batch.predictions)
-        for name, column in (
-            ("series_id", rows["model_id"]),
-            ("seq", rows["ordinal"].cast(pa.int64())),
-            ("fresh", every),
-            ("counted", every),
-        ):
-            rows = rows.append_column(name, column)
-        self._cursor.register("b_predictions", rows)
-        self._cursor.register("b_sparse", batch.sparse)
-        self._events.reduce(batch.properties, mixed_in(batch))
-        sums = self._labels.gather_fresh()
-        if sums is not None:
-            self._labels.count(sums)
-            self._labels.sum(sums)
-        folded = Folded(self._take(_EVENT_TABLES), self._take(_label_tables(sums)))
-        for name in ("b_predictions", "b_sparse"):
-            self._cursor.unregister(name)
-        return replace(batch, folded=folded)
-
-    def _take(self, names: Sequence[str]) -> dict[str, pa.Table]:
-        return {name: self._cursor.sql(f"FROM {name}").to_arrow_table() for name in names}
+    if not len(batch.predictions):
+        return batch
+    every = np.ones(len(batch.predictions), np.bool_)
+    events = fold_events(batch, batch.predictions["model_id"], every, pane_s)
+    labels = fold_labels(batch.predictions, "model_id", every, positives, pane_s)
+    return replace(batch, folded=Folded(events, labels))
 
 
-def load(cursor: duckdb.DuckDBPyConnection, tables: Mapping[str, pa.Table]) -> None:
-    """Make work tables on another cursor."""
-    for name, table in tables.items():
-        cursor.register("b_folded", table)
-        cursor.execute(f"CREATE OR REPLACE TEMP TABLE {name} AS FROM b_folded")
-        cursor.unregister("b_folded")
+def fold_events(batch: Batch, series: Array, counted: Flags, pane_s: int) -> EventAmounts:
+    """Reduce the predictions that count to the panes of their event time.
+
+    Parameters
+    ----------
+    batch : Batch
+    series : pyarrow string array, shape (predictions,)
+        The series that each is counted under.
+    counted : bool, shape (predictions,)
+    pane_s : int
+    """
+    rows, sparse = batch.predictions, batch.sparse
+    names = {name: name for name in batch.properties}
+    names |= {"prediction": "prediction_number", "score": "score"}
+    place = np.searchsorted(rows["ordinal"].to_numpy(), sparse["ordinal"].to_numpy())
+    beside = (place, sparse["property"], sparse["value"].to_numpy())
+    numbers = {name: rows[column] for name, column in names.items()}
+    event_us = rows["event_us"].to_numpy()
+    if not counted.all():
+        numbers = {name: column.filter(pa.array(counted)) for name, column in numbers.items()}
+        series, event_us = series.filter(pa.array(counted)), event_us[counted]
+        beside = _only(beside, counted)
+    return event_amounts(series, event_us, numbers, beside, pane_s)
 
 
-def sums_of(folded: Folded) -> Sums | None:
-    """Tell which sums the labelled rows of a folded batch have; None without such rows."""
-    if not folded.labels:
+def _only(sparse: tuple[Ints, Array, Array], counted: Flags) -> tuple[Ints, Array, Array]:
+    """Leave out what belongs to other rows; number the rows that are left."""
+    place, names, values = sparse
+    kept = counted[place]
+    place = (np.cumsum(counted) - 1)[place[kept]]
+    return place, names.filter(pa.array(kept)), values[kept]
+
+
+def fold_labels(
+    rows: pa.Table, series: str, fresh: Flags, positives: Positives, pane_s: int
+) -> LabelAmounts | None:
+    """Reduce the rows that carry a label; None without any.
+
+    Parameters
+    ----------
+    rows : pyarrow.Table
+        Predictions as in `Batch`.
+    series : str
+        The column with the series that each is counted under.
+    fresh : bool, shape (rows,)
+        Rows to look at.
+    positives : mapping
+    pane_s : int
+    """
+    chosen = fresh & rows["label"].is_valid().to_numpy()
+    if not chosen.any():
         return None
-    return Sums("t_errors" in folded.labels, "t_probabilities" in folded.labels, positive=True)
+    columns = {"model_id": series, "label_us": "event_us"}
+    found = pa.table({name: rows[columns.get(name, name)] for name in LABELLED_COLUMNS})
+    found = found if chosen.all() else found.filter(pa.array(chosen))
+    return label_amounts(found, None, positives, pane_s)
 
 
 def stamped(predictions: pa.Table) -> pa.Table:
     """Give the predictions with their event time as a time stamp."""
     return predictions.append_column("event_time", predictions["event_us"].cast(pa.timestamp("us")))
-
-
-def mixed_in(batch: Batch) -> list[str]:
-    """Name the properties of which a batch has values beside the columns."""
-    return [str(name) for name in batch.sparse["property"].unique().to_pylist()]
-
-
-def _label_tables(sums: Sums | None) -> list[str]:
-    if sums is None:
-        return []
-    names = ["t_cells", "t_bins"]
-    names += ["t_errors"] if sums.errors else []
-    names += ["t_probabilities"] if sums.probabilities else []
-    return names

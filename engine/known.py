@@ -5,16 +5,20 @@ counted under `__other__` (a mistaken pair of two unknown classes under `__other
 so that it is not taken for a hit). What is over a limit is counted, never dropped, and reported.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from engine.asking import first, number
+from engine.arrays import Array
+from engine.asking import first
 from engine.config import Limits, ModelSettings, TimeSettings
+from engine.label_amounts import LabelAmounts
+from engine.pairs import Pairs
 
 __all__ = ["ANOTHER", "OTHER", "Known"]
 
@@ -41,8 +45,8 @@ class Known:
     declared: dict[str, ModelSettings]
     over: set[str] = field(default_factory=set)
     _models: set[str] = field(default_factory=set)
-    _classes: dict[str, int] = field(default_factory=dict)
-    _properties: int = 0
+    _classes: Pairs = field(default_factory=Pairs)
+    _properties: Pairs = field(default_factory=Pairs)
 
     def load(self) -> None:
         """Read what was admitted before; must be called once, and after a rollback."""
@@ -50,10 +54,8 @@ class Known:
         self._models = {
             m for (m,) in cursor.execute("SELECT model_id FROM models_known").fetchall()
         }
-        self._classes = dict(
-            cursor.execute("SELECT model_id, count(*) FROM model_classes GROUP BY 1").fetchall()
-        )
-        self._properties = number(cursor, "SELECT count(*) FROM model_properties")
+        self._classes = Pairs.of(cursor, "SELECT model_id, class FROM model_classes")
+        self._properties = Pairs.of(cursor, "SELECT model_id, property FROM model_properties")
         known_over = "SELECT value FROM settings WHERE name = 'limits_reached'"
         stored = first(cursor, known_over)
         self.over = set(stored[0].split()) if stored else set()
@@ -89,47 +91,64 @@ class Known:
         renamed: pa.ChunkedArray[Any] = pc.if_else(known, ids, OTHER)
         return renamed
 
-    def admit_classes(self) -> None:
-        """Admit the classes of `t_cells`; where a model has too many, rename in its work tables."""
-        found = self.cursor.execute(
-            "SELECT DISTINCT model_id, class FROM ("
-            " SELECT model_id, label AS class FROM t_cells WHERE both_classes"
-            " UNION ALL SELECT model_id, prediction FROM t_cells WHERE both_classes)"
-            " ANTI JOIN model_classes USING (model_id, class) ORDER BY ALL"
-        ).fetchall()
+    def admit_classes(self, amounts: LabelAmounts) -> LabelAmounts:
+        """Admit the classes of the cells; where a model has too many, rename what is beyond."""
+        cells = amounts.cells
+        models, names = (
+            pa.chunked_array([*cells[one].chunks, *cells[other].chunks], pa.string())
+            for one, other in (("model_id", "model_id"), ("label", "prediction"))
+        )
         admitted = []
-        for model_id, name in found:
-            count = self._classes.get(model_id, 0)
-            if count >= self.limits.classes:
+        count = Counter[str]()
+        for model_id, name in self._classes.new(models, names):
+            if self._classes.count(model_id) + count[model_id] >= self.limits.classes:
                 self._reach("classes")
                 continue
-            self._classes[model_id] = count + 1
+            count[model_id] += 1
             admitted.append((model_id, name))
         if admitted:
-            self._insert_classes([(model, name, None) for model, name in admitted])
-        if "classes" in self.over:
-            for table in ("t_cells", "t_bins"):
-                self.cursor.execute(_RENAME.format(table=table))
+            self._classes.add(admitted)
+            self._insert_classes([(*pair, None) for pair in admitted])
+        if "classes" not in self.over:
+            return amounts
+        renamed = [self._renamed(table) for table in (cells, amounts.bins)]
+        return replace(amounts, cells=renamed[0], bins=renamed[1])
 
-    def admit_properties(self) -> None:
-        """Admit the properties of `t_values`; rename there those beyond the limit."""
-        new = self.cursor.sql(
-            "SELECT DISTINCT model_id, property FROM t_values"
-            " ANTI JOIN model_properties USING (model_id, property) ORDER BY ALL"
-        ).to_arrow_table()
-        room = max(self.limits.series - self._properties, 0)
+    def _renamed(self, rows: pa.Table) -> pa.Table:
+        """Rename the classes beyond the limit."""
+        model = rows["model_id"]
+        label, prediction = rows["label"], rows["prediction"]
+        knows_label, knows_prediction = (
+            pa.array(self._classes.has(model, column)) for column in (label, prediction)
+        )
+        same: Array = pc.equal(label, prediction)
+        other = pc.if_else(pc.or_(same.fill_null(fill_value=False), knows_label), OTHER, ANOTHER)
+        for name, column in (
+            ("label", pc.if_else(knows_label, label, OTHER)),
+            ("prediction", pc.if_else(knows_prediction, prediction, other)),
+        ):
+            rows = rows.set_column(rows.schema.get_field_index(name), name, column)
+        return rows
+
+    def admit_properties(self, values: pa.Table) -> pa.Table:
+        """Admit the properties of `values` (`engine.amounts`); rename those beyond the limit."""
+        new = self._properties.new(values["model_id"], values["property"])
+        room = max(self.limits.series - self._properties.total, 0)
         if len(new) > room:
             self._reach("series")
-            new = new.slice(0, room)
-        if len(new):
-            self._insert("model_properties", new)
-            self._properties += len(new)
-        if "series" in self.over:
-            self.cursor.execute(
-                f"UPDATE t_values SET property = '{OTHER}' WHERE NOT EXISTS (SELECT 1 FROM"
-                " model_properties k WHERE k.model_id = t_values.model_id"
-                " AND k.property = t_values.property)"
-            )
+            new = new[:room]
+        if new:
+            self._properties.add(new)
+            columns = {
+                "model_id": pa.array([model for model, _ in new], pa.string()),
+                "property": pa.array([name for _, name in new], pa.string()),
+            }
+            self._insert("model_properties", pa.table(columns))
+        if "series" not in self.over:
+            return values
+        kept = pa.array(self._properties.has(values["model_id"], values["property"]))
+        names = pc.if_else(kept, values["property"], OTHER)
+        return _merged(values.set_column(2, "property", names))
 
     def _write_models(
         self, names: Sequence[str], firsts: Mapping[str, tuple[str | None, int]]
@@ -162,9 +181,8 @@ class Known:
             for model in told
             for place, name in enumerate(model.classes[: self.limits.classes])
         ]
-        for model_id, *_ in declared:
-            self._classes[model_id] = self._classes.get(model_id, 0) + 1
         if declared:
+            self._classes.add((model_id, name) for model_id, name, _ in declared)
             self._insert_classes(declared)
 
     def _insert_classes(self, rows: Sequence[tuple[str, str, int | None]]) -> None:
@@ -203,19 +221,12 @@ def _first_lines(predictions: pa.Table, names: Sequence[str]) -> dict[str, tuple
     return {str(model): (job, int(us)) for model, job, us in reversed(list(found))}
 
 
-_UNKNOWN = (
-    "NOT EXISTS (SELECT 1 FROM model_classes k WHERE k.model_id = {table}.model_id"
-    " AND k.class = {table}.{column})"
-)
-
-_RENAME = (
-    "UPDATE {table} SET"
-    " label = CASE WHEN "
-    + _UNKNOWN.replace("{column}", "label")
-    + f" THEN '{OTHER}' ELSE label END,"
-    " prediction = CASE WHEN "
-    + _UNKNOWN.replace("{column}", "prediction")
-    + f" THEN CASE WHEN label = prediction THEN '{OTHER}' WHEN "
-    + _UNKNOWN.replace("{column}", "label")
-    + f" THEN '{ANOTHER}' ELSE '{OTHER}' END ELSE prediction END"
-)
+def _merged(values: pa.Table) -> pa.Table:
+    """Put together the values of one property and pane; sums in ascending order of their parts."""
+    keys = ["model_id", "pane_s", "property"]
+    order: Array = [(name, "ascending") for name in (*keys, "sum")]
+    parts: Array = [("count", "sum"), ("sum", "sum"), ("min", "min"), ("max", "max")]
+    merged = values.sort_by(order).group_by(keys, use_threads=False).aggregate(parts)
+    return merged.select([*keys, *(f"{name}_{how}" for name, how in parts)]).rename_columns(
+        values.column_names
+    )

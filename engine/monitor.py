@@ -16,17 +16,16 @@ import pyarrow as pa
 from engine.anomaly.definition import jobs_of
 from engine.anomaly.jobs import Jobs
 from engine.asking import first
-from engine.batch import Batch
+from engine.batch import Batch, Folded
 from engine.compaction import SMALL_BLOCKS, SMALL_LINES, compact
 from engine.config import Settings
 from engine.counts import Counts
 from engine.event_side import EventSide
-from engine.fold import load, mixed_in, sums_of
+from engine.fold import fold_events, fold_labels, positives_of
 from engine.jobs.decisions import Decisions
 from engine.jobs.declared import declare_models
 from engine.known import Known
 from engine.label_panes import LabelPanes
-from engine.label_side import LabelSide, Sums
 from engine.lists import make_lists
 from engine.others import Others
 from engine.pairing import EVENT_COLUMNS, Paired, Pairing, count_winners
@@ -73,8 +72,8 @@ class Monitor:
         self._seen = Seen()
         self._pairing = Pairing(cursor, self._seen, settings.time.label_horizon_us, canonical)
         self._events = EventSide(cursor, pane_s)
-        self._labels = LabelSide(cursor, pane_s)
-        self._label_panes = LabelPanes(cursor, self._labels, pane_s)
+        self._positives = positives_of(settings.models)
+        self._labels = LabelPanes(cursor, self._positives, pane_s)
         declared = {model.id: model for model in settings.models}
         self._known = Known(cursor, settings.limits, settings.time, declared)
         columns = RowColumns()
@@ -235,71 +234,60 @@ class Monitor:
             )
             paired = count_winners(paired, rows, winners)
         cursor.register("b_predictions", rows.append_column("counted", pa.array(paired.counted)))
-        cursor.register("b_sparse", batch.sparse)
         self._pairing.remember(block_seq, batch.predictions, batch.votes)
         cursor.execute(
             f"INSERT INTO events_log SELECT {EVENT_COLUMNS} FROM b_predictions WHERE counted"
         )
         again = (paired.fresh, votes, paired.clash) if paired.touched else None
         self._watch.take(batch, rows, lines, again)
-        self._count_events(batch, paired, block_seq)
-        self._count_labels(batch, paired, block_seq)
+        self._count_events(batch, rows, paired, block_seq)
+        self._count_labels(batch, rows, paired, block_seq)
         self._decisions.count_fresh(rows, block_seq)
         if paired.touched:
             self._decisions.count_touched(block_seq)
         self._decisions.merge()
-        for name in ("b_predictions", "b_votes", "b_sparse"):
+        for name in ("b_predictions", "b_votes"):
             cursor.unregister(name)
         return int(paired.counted.sum())
 
-    def _count_events(self, batch: Batch, paired: Paired, block_seq: int) -> None:
-        folded = None if self._known.renames_models else batch.folded
+    def _count_events(self, batch: Batch, rows: pa.Table, paired: Paired, block_seq: int) -> None:
         if paired.counted.any():
-            if folded is not None and paired.counted.all():
-                load(self._cursor, folded.events)
-            else:
-                self._events.reduce(batch.properties, mixed_in(batch))
-            self._events.write_totals(block_seq)
-            self._known.admit_properties()
-            self._events.write_values(block_seq, merged="series" in self._known.over)
-        if paired.clash and self._events.take_back(block_seq, self._known.series()):
-            self._known.admit_properties()
-            self._events.write_values(block_seq, merged="series" in self._known.over)
+            found = self._folded(batch, every=bool(paired.counted.all()))
+            amounts = (
+                fold_events(batch, rows["series_id"], paired.counted, self._pane_s)
+                if found is None
+                else found.events
+            )
+            self._events.write_totals(amounts.totals, block_seq)
+            self._events.write_values(self._known.admit_properties(amounts.values), block_seq)
+        series = self._known.series()
+        again = self._events.take_back(block_seq, series) if paired.clash else None
+        if again is not None:
+            self._events.write_values(self._known.admit_properties(again), block_seq)
 
-    def _count_labels(self, batch: Batch, paired: Paired, block_seq: int) -> None:
-        """Write what the fresh labels add, then what the touched keys add and take back."""
-        series, labels, panes = self._known.series(), self._labels, self._label_panes
-        changes = labels.gather_changes(series) if paired.touched else None
-        dirty = changes is not None and panes.find_dirty()
-        if changes is not None:
-            labels.count(changes)
-            labels.sum(changes)
-            self._known.admit_classes()
-            panes.write_counts(block_seq)
-            panes.write_sums(block_seq, changes, dirty=dirty)
-        carried = batch.predictions["label"].is_valid().to_numpy()
-        folded = None if self._known.renames_models else batch.folded
-        if folded is not None and (paired.fresh | ~carried).all():
-            load(self._cursor, folded.labels)
-            sums = sums_of(folded)
-            if sums is not None:
-                self._write_fresh(sums, block_seq, dirty=dirty)
-        else:
-            sums = labels.gather_fresh()
-            if sums is not None:
-                labels.count(sums)
-                labels.sum(sums)
-                self._write_fresh(sums, block_seq, dirty=dirty)
-        if dirty:
-            panes.recount(block_seq, series)
+    def _folded(self, batch: Batch, *, every: bool) -> Folded | None:
+        """Give what was folded beforehand, where it is what counts."""
+        return batch.folded if every and not self._known.renames_models else None
 
-    def _write_fresh(self, sums: Sums, block_seq: int, *, dirty: bool) -> None:
-        self._known.admit_classes()
-        if dirty or "classes" in self._known.over:  # something is left out, or merges
-            self._label_panes.write_counts(block_seq)
-            self._label_panes.write_sums(block_seq, sums, dirty=dirty)
-        else:
-            self._label_panes.write_fresh(block_seq, sums)
+    def _count_labels(self, batch: Batch, rows: pa.Table, paired: Paired, block_seq: int) -> None:
+        """Write what the touched keys add and take back, and what the fresh labels add."""
+        known, labels, found, dirty = self._known, self._labels, [], None
+        changes = labels.changes(known.series()) if paired.touched else None
+        if changes is not None and len(changes):
+            dirty = labels.dirty(changes)
+            found.append(known.admit_classes(labels.amounts(changes)))
+        carried = rows["label"].is_valid().to_numpy()
+        folded = self._folded(batch, every=bool((paired.fresh | ~carried).all()))
+        fresh = (
+            fold_labels(rows, "series_id", paired.fresh, self._positives, self._pane_s)
+            if folded is None
+            else folded.labels
+        )
+        if fresh is not None:
+            found.append(known.admit_classes(fresh))
+        labels.write(found, block_seq, dirty)
+        if dirty is not None:
+            labels.recount(dirty, block_seq, known.series())
 
     def _keep_rejects(self, batch: Batch, number: int) -> None:
         if not len(batch.rejects):
@@ -369,9 +357,12 @@ class Monitor:
         self._watch.advance(self.watermark_us, None, self._next_seq)
         self._write_clock()
 
-    def rest(self, now_us: int) -> bool:
-        """Let partitions that were silent for the idle time-out stop holding the others back."""
-        if not self._watermarks.rest(now_us, self._settings.time.idle_timeout_us):
+    def rest(self, now_us: int, since_us: int = NEVER) -> bool:
+        """Let partitions that were silent for the idle time-out stop holding the others back.
+
+        `since_us`: silence before then does not count.
+        """
+        if not self._watermarks.rest(now_us, self._settings.time.idle_timeout_us, since_us):
             return False
         for number, mark in self._watermarks.marks.items():
             if mark.idle:

@@ -36,7 +36,7 @@ def score_bin(score: str) -> str:
 
 
 def class_of(column: str) -> str:
-    """Give SQL for a class: NULL for a number with a fraction (as in `engine.label_side`).
+    """Give SQL for a class: NULL for a number with a fraction (as in `engine.label_amounts`).
 
     Of a column `x`, whatever stands before its name, `x_number` is the number that it is.
     """

@@ -14,10 +14,10 @@ from engine.asking import number
 from engine.config import ModelSettings
 from engine.consensus import decide
 from engine.event_side import EventSide
+from engine.fold import positives_of
 from engine.jobs.decisions import backfill_decisions
 from engine.known import Known
 from engine.label_panes import LABELLED, LabelPanes
-from engine.label_side import LabelSide
 from engine.panes import NUMBERS, text
 from engine.positive import places
 from engine.query.columns import pointer
@@ -60,9 +60,8 @@ def recount(cursor: duckdb.DuckDBPyConnection, known: Known, pane_s: int, horizo
     cursor.execute("DELETE FROM settings WHERE name = 'limits_reached'")
     known.load()
     _score_positives(cursor, known.declared)
-    labels = LabelSide(cursor, pane_s)
-    panes = LabelPanes(cursor, labels, pane_s)
-    counter = _Counter(cursor, known, EventSide(cursor, pane_s), labels, panes)
+    panes = LabelPanes(cursor, positives_of(known.declared.values()), pane_s)
+    counter = _Counter(cursor, known, EventSide(cursor, pane_s), panes)
     lines = number(cursor, "SELECT max(seq) + 1 FROM events_log")
     next_outcome = 1
     for low in range(0, lines, _RANGE):
@@ -124,7 +123,6 @@ class _Counter:
     cursor: duckdb.DuckDBPyConnection
     known: Known
     events: EventSide
-    labels: LabelSide
     panes: LabelPanes
 
     def count(self, bounds: str, block_seq: int) -> None:
@@ -136,17 +134,13 @@ class _Counter:
         ).to_arrow_table()
         self.known.admit_models(models)
         series = self.known.series()
-        self.events.recount(bounds, series, block_seq)
-        self.known.admit_properties()
-        self.events.write_values(block_seq, merged="series" in self.known.over)
+        values = self.events.recount(bounds, series, block_seq)
+        self.events.write_values(self.known.admit_properties(values), block_seq)
         self.cursor.execute(
             "CREATE OR REPLACE TEMP TABLE t_changes AS SELECT 1 AS weight, *"
             f" FROM ({LABELLED}) WHERE {bounds} ORDER BY seq"
         )
-        sums = self.labels.gather_changes(series)
-        if sums is not None:
-            self.labels.count(sums)
-            self.known.admit_classes()
-            self.panes.write_counts(block_seq)
-            self.labels.sum(sums)
-            self.panes.write_sums(block_seq, sums, dirty=False)
+        changes = self.panes.changes(series)
+        if len(changes):
+            amounts = self.known.admit_classes(self.panes.amounts(changes))
+            self.panes.write([amounts], block_seq)

@@ -7,7 +7,7 @@ import duckdb
 from engine.batch import Batch, Block
 from engine.config import Settings
 from engine.decode import Decoder
-from engine.fold import Folder
+from engine.fold import fold, positives_of
 from engine.lists import make_lists
 
 __all__ = ["reader_of"]
@@ -36,5 +36,5 @@ def reader_of(settings: Settings, pane_s: int) -> Callable[[Block], Batch]:
             if model.positive_property is not None
         },
     )
-    folder = Folder(cursor, pane_s)
-    return lambda block: folder.fold(decoder.decode(block))
+    positives = positives_of(settings.models)
+    return lambda block: fold(decoder.decode(block), positives, pane_s)

@@ -63,7 +63,7 @@ def cells(rows: pa.Table) -> pa.Table | None:
 
 
 def _class(column: "pa.ChunkedArray[Any]", numbers: "pa.ChunkedArray[Any]") -> "pa.Array[Any]":
-    """Give a column of classes: NULL for a number with a fraction (as in `engine.label_side`)."""
+    """Give a column of classes: NULL for a number with a fraction (`engine.label_amounts`)."""
     array: pa.Array[Any] = column.combine_chunks()
     if numbers.null_count < len(numbers):
         values = numbers.to_numpy()  # NaN where there is none

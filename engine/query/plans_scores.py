@@ -1,6 +1,6 @@
 """Functions of probabilities: logLoss, brierScore, auc and calibrationError.
 
-They are those of `metric_values`: definitions in `engine.label_side` and `engine.metric_scores`.
+They are those of `metric_values`: definitions in `engine.label_amounts` and `engine.metric_scores`.
 auc and calibrationError come from the 2,001 score bins, with the error bounds of `engine.binned`;
 with properties of its own, auc takes predicted numbers from 0 to 1 and the truths of
 `plans_binary`.

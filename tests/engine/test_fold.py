@@ -11,13 +11,13 @@ from harness import encoded, fresh_store
 from engine.batch import Block
 from engine.config import Limits, ModelSettings, Settings
 from engine.decode import Decoder, canonical
-from engine.fold import Folder
+from engine.fold import fold, positives_of
 from engine.lists import make_lists
 from engine.monitor import Monitor
 from engine.rows import TABLES
 
 START_MS = 1_700_000_040_000
-ROWS = 4_300  # a folder leaves smaller batches alone
+ROWS = 4_300
 POSITIVE = Settings(
     administrators=("root",),
     models=(
@@ -106,7 +106,7 @@ def test_law_folded_beforehand_or_not_is_the_same_to_the_last_bit(case, seed, pa
         line_bytes=1 << 20,
         positive={m.id: (m.positive, m.positive_property) for m in settings.models},
     )
-    folder = Folder(cursor, pane_s)
+    positives = positives_of(settings.models)
     lines = encoded(stream(seed, **told))
     # A second block with known keys, votes on the first one's events, and news.
     blocks = [lines, lines[::9] + encoded(later(seed))]
@@ -114,7 +114,7 @@ def test_law_folded_beforehand_or_not_is_the_same_to_the_last_bit(case, seed, pa
     for block in blocks:
         data = b"".join(block)
         plain.append(decoder.decode(Block("s", "p", position, data, 0)))
-        folded.append(folder.fold(plain[-1]))
+        folded.append(fold(plain[-1], positives, pane_s))
         position += len(data)
     assert all(batch.folded is not None for batch in folded)
     assert all(batch.folded is None for batch in plain)
