@@ -8,6 +8,7 @@ import pyarrow as pa
 from engine.amounts import EventAmounts
 from engine.arrays import Ints
 from engine.label_amounts import LabelAmounts
+from engine.seen import Probes
 
 __all__ = ["Batch", "Block", "Folded", "Messages", "Told"]
 
@@ -119,10 +120,16 @@ class Folded:
     events : EventAmounts
     labels : LabelAmounts or None
         None when no row carries a label.
+    decisions : pyarrow.Table
+        See `engine.jobs.cells`.
+    probes : Probes
+        Of the keys of the predictions (`engine.seen`).
     """
 
     events: EventAmounts
     labels: LabelAmounts | None
+    decisions: pa.Table
+    probes: Probes
 
 
 @dataclass(frozen=True, slots=True)

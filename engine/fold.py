@@ -16,7 +16,9 @@ from engine.amounts import EventAmounts, event_amounts
 from engine.arrays import Array, Flags, Ints
 from engine.batch import Batch, Folded
 from engine.config import ModelSettings
+from engine.jobs.cells import cells
 from engine.label_amounts import LABELLED_COLUMNS, LabelAmounts, label_amounts
+from engine.seen import keys_of, probe
 
 __all__ = ["fold", "fold_events", "fold_labels", "positives_of", "stamped"]
 
@@ -44,7 +46,8 @@ def fold(batch: Batch, positives: Positives, pane_s: int) -> Batch:
     every = np.ones(len(batch.predictions), np.bool_)
     events = fold_events(batch, batch.predictions["model_id"], every, pane_s)
     labels = fold_labels(batch.predictions, "model_id", every, positives, pane_s)
-    return replace(batch, folded=Folded(events, labels))
+    folded = Folded(events, labels, cells(batch.predictions), probe(keys_of(batch.predictions)))
+    return replace(batch, folded=folded)
 
 
 def fold_events(batch: Batch, series: Array, counted: Flags, pane_s: int) -> EventAmounts:

@@ -36,7 +36,7 @@ from engine.retention import drop_old_evaluations, drop_old_events, drop_old_rej
 from engine.rules.alerting import Lines
 from engine.rules.rowset import RowColumns
 from engine.rules.watch import Watch
-from engine.seen import Seen, fill
+from engine.seen import Seen, fill, keys_of, probe
 from engine.stamping import event_rows, event_times, vote_lines, vote_rows
 from engine.watermark import NEVER, Mark, Watermarks
 
@@ -221,7 +221,10 @@ class Monitor:
     def _count(self, batch: Batch, marks: npt.NDArray[np.int64], number: int, lines: Lines) -> int:
         """Pair, store and reduce the predictions and votes; gives the predictions stored."""
         cursor, block_seq = self._cursor, self._next_seq
-        paired, hits, touched = self._pairing.classify(batch.predictions, batch.votes)
+        probes = batch.folded.probes if batch.folded else probe(keys_of(batch.predictions))
+        if len(batch.votes):
+            probes = probe(keys_of(batch.votes)).behind(probes)
+        paired, hits, touched = self._pairing.classify(batch.predictions, batch.votes, probes)
         rows = event_rows(batch, marks, number, block_seq)
         rows = rows.append_column("series_id", self._known.admit_models(batch.predictions))
         rows = rows.append_column("fresh", pa.array(paired.fresh))
@@ -234,7 +237,7 @@ class Monitor:
             )
             paired = count_winners(paired, rows, winners)
         cursor.register("b_predictions", rows.append_column("counted", pa.array(paired.counted)))
-        self._pairing.remember(block_seq, batch.predictions, batch.votes)
+        self._pairing.remember(block_seq, batch.predictions, batch.votes, probes)
         cursor.execute(
             f"INSERT INTO events_log SELECT {EVENT_COLUMNS} FROM b_predictions WHERE counted"
         )
@@ -242,7 +245,8 @@ class Monitor:
         self._watch.take(batch, rows, lines, again)
         self._count_events(batch, rows, paired, block_seq)
         self._count_labels(batch, rows, paired, block_seq)
-        self._decisions.count_fresh(rows, block_seq)
+        decided = batch.folded.decisions if batch.folded else None
+        self._decisions.count_fresh(rows, block_seq, decided)
         if paired.touched:
             self._decisions.count_touched(block_seq)
         self._decisions.merge()

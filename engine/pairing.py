@@ -29,7 +29,7 @@ import pyarrow as pa
 
 from engine.asking import number
 from engine.consensus import decide
-from engine.seen import SEGMENT_BITS, Hits, Seen
+from engine.seen import SEGMENT_BITS, Hits, Probes, Seen, keys_of
 
 __all__ = ["EVENT_COLUMNS", "Paired", "Pairing", "count_winners"]
 
@@ -41,8 +41,6 @@ partition_id, position, raw"""
 # ties alone: reading it took ten times as long as all others together.
 _PAIRED = """seq, key, model_id, event_id, event_time, prediction, prediction_number, label,
 label_number, score, positive_score, job_id"""
-
-_NO_KEYS = np.empty(0, np.uint64)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,12 +99,17 @@ class Pairing:
         self._canonical = canonical
         self._next_outcome = 0
 
-    def classify(self, predictions: pa.Table, votes: pa.Table) -> tuple[Paired, Hits, pa.Table]:
-        """Tell fresh rows from touched ones; gives also where to look, and the touched keys."""
-        keys = _keys(predictions)
-        vote_keys = _keys(votes)
+    def classify(
+        self, predictions: pa.Table, votes: pa.Table, probes: Probes
+    ) -> tuple[Paired, Hits, pa.Table]:
+        """Tell fresh rows from touched ones; gives also where to look, and the touched keys.
+
+        `probes` are those of the predictions, then the votes.
+        """
+        keys = keys_of(predictions)
+        vote_keys = keys_of(votes)
         everything = np.concatenate((keys, vote_keys)) if len(vote_keys) else keys
-        hits = self._seen.ask(everything)
+        hits = self._seen.ask_probed(probes)
         repeated = _repeated(keys)
         touched = np.unique(np.concatenate((vote_keys, repeated, everything[hits.flags])))
         fresh = ~np.isin(keys, touched) if len(touched) else np.ones(len(keys), np.bool_)
@@ -114,15 +117,16 @@ class Pairing:
         paired = Paired(fresh, fresh.copy(), bool(len(touched)), clash)
         return paired, hits, pa.table({"key": touched})
 
-    def remember(self, first_seq: int, predictions: pa.Table, votes: pa.Table) -> None:
+    def remember(
+        self, first_seq: int, predictions: pa.Table, votes: pa.Table, probes: Probes
+    ) -> None:
         """Add a block's keys to the filter, each under the segment of its line."""
-        for table in (predictions, votes):
-            if not len(table):
-                continue
-            segments = (first_seq + table["ordinal"].to_numpy().astype(np.int64)) >> SEGMENT_BITS
-            keys = _keys(table)
-            for segment in np.unique(segments):
-                self._seen.add(int(segment), keys[segments == segment])
+        ordinals = [table["ordinal"].to_numpy() for table in (predictions, votes)]
+        segments = (first_seq + np.concatenate(ordinals).astype(np.int64)) >> SEGMENT_BITS
+        found = np.unique(segments).tolist()
+        for segment in found:
+            some = probes if len(found) == 1 else probes.of(segments == segment)
+            self._seen.add_probed(segment, some)
 
     def settle(
         self, hits: Hits, touched: pa.Table, next_outcome: int, *, clash: bool
@@ -293,10 +297,6 @@ _SAME = (
     " AND a.label_time IS NOT DISTINCT FROM b.label_time"
     " AND a.label_source = b.label_source"
 )
-
-
-def _keys(table: pa.Table) -> npt.NDArray[np.uint64]:
-    return np.asarray(table["key"].to_numpy(), np.uint64) if len(table) else _NO_KEYS
 
 
 def _repeated(keys: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:

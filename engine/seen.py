@@ -13,8 +13,9 @@ from dataclasses import dataclass
 import duckdb
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 
-__all__ = ["SEGMENT_BITS", "Hits", "Seen", "fill"]
+__all__ = ["SEGMENT_BITS", "Hits", "Probes", "Seen", "fill", "keys_of", "probe"]
 
 SEGMENT_BITS = 20
 _WORDS = 3 << 16
@@ -54,6 +55,34 @@ class Hits:
         return "(" + " OR ".join(parts) + ")" if parts else "false"
 
 
+@dataclass(frozen=True, slots=True)
+class Probes:
+    """Where the filter is asked about some keys.
+
+    Attributes
+    ----------
+    parts : tuple of (intp, uint64) arrays, shape (n,)
+        Per array of a segment, the word of each key and the bits that it sets there.
+    """
+
+    parts: "tuple[tuple[npt.NDArray[np.intp], Keys], ...]"
+
+    def __len__(self) -> int:
+        """Return the number of keys."""
+        return len(self.parts[0][0])
+
+    def of(self, rows: "slice | npt.NDArray[np.bool_]") -> "Probes":
+        """Give those of some keys."""
+        return Probes(tuple((places[rows], masks[rows]) for places, masks in self.parts))
+
+    def behind(self, first: "Probes") -> "Probes":
+        """Give those of `first` and then these."""
+        joined = []
+        for (places, masks), (more, bits) in zip(first.parts, self.parts, strict=True):
+            joined.append((np.concatenate((places, more)), np.concatenate((masks, bits))))
+        return Probes(tuple(joined))
+
+
 class Seen:
     """The keys stored so far, by segment.
 
@@ -68,20 +97,27 @@ class Seen:
 
     def add(self, segment: int, keys: Keys) -> None:
         """Remember `keys`, uint64 of shape (n,), as seen in `segment`."""
+        self.add_probed(segment, probe(keys))
+
+    def add_probed(self, segment: int, probes: Probes) -> None:
+        """Remember keys as seen in `segment`."""
         words = self._segments.get(segment)
         if words is None:
             words = tuple(np.zeros(_WORDS, np.uint64) for _ in range(_ARRAYS))
             self._segments[segment] = words
-        for array, (places, masks) in zip(words, _probes(keys), strict=True):
+        for array, (places, masks) in zip(words, probes.parts, strict=True):
             _set_bits(array, places, masks)
 
     def ask(self, keys: Keys) -> Hits:
         """Tell which of `keys`, uint64 of shape (n,), may have been seen, and where."""
-        flags = np.zeros(len(keys), np.bool_)
+        return self.ask_probed(probe(keys))
+
+    def ask_probed(self, probes: Probes) -> Hits:
+        """Tell which keys may have been seen, and where."""
+        flags = np.zeros(len(probes), np.bool_)
         segments = []
-        probes = _probes(keys)
         for number, words in self._segments.items():
-            (places, masks), *others = probes
+            (places, masks), *others = probes.parts
             some = np.flatnonzero((words[0][places] & masks) == masks)
             for array, (places, masks) in zip(words[1:], others, strict=True):
                 wanted = masks[some]
@@ -96,8 +132,13 @@ class Seen:
         self._segments.pop(segment, None)
 
 
-def _probes(keys: Keys) -> list[tuple[npt.NDArray[np.intp], Keys]]:
-    """Give, per array, the word of each key and the bits that it sets there."""
+def keys_of(rows: pa.Table) -> Keys:
+    """Give the column `key` of some rows."""
+    return np.asarray(rows["key"].to_numpy(), np.uint64) if len(rows) else np.empty(0, np.uint64)
+
+
+def probe(keys: Keys) -> Probes:
+    """Give where the filter is asked about `keys`, uint64 of shape (n,)."""
     probes = []
     bits = keys
     for _ in range(_ARRAYS):
@@ -106,7 +147,7 @@ def _probes(keys: Keys) -> list[tuple[npt.NDArray[np.intp], Keys]]:
         # The upper half, scaled to the number of words; the lower half gives the bits.
         places = ((bits >> np.uint64(32)) * np.uint64(_WORDS)) >> np.uint64(32)
         probes.append((places.astype(np.intp), _masks(bits)))
-    return probes
+    return Probes(tuple(probes))
 
 
 def _masks(bits: Keys) -> Keys:

@@ -11,9 +11,12 @@ are never much more than a quarter of all. Merged rows are also added up by day,
 `engine.jobs.days`.
 """
 
+from collections.abc import Sequence
+
 import duckdb
 import pyarrow as pa
 
+from engine.arrays import Flags
 from engine.asking import number
 from engine.jobs.cells import cells
 from engine.jobs.days import MERGED, add_days
@@ -45,7 +48,7 @@ class Decisions:
         self._blocks, self._most = 0, _CHECK_ROWS
         self._rows = number(cursor, f"SELECT count(*) {_NEW}")
 
-    def count_fresh(self, rows: pa.Table, block_seq: int) -> None:
+    def count_fresh(self, rows: pa.Table, block_seq: int, counted: pa.Table | None = None) -> None:
         """Count the predictions of a block that nothing stored, and no vote, has to do with.
 
         Parameters
@@ -55,9 +58,17 @@ class Decisions:
             `prediction`, `prediction_number` and `fresh`.
         block_seq : int
             The number of the block's first line.
+        counted : pyarrow.Table, optional
+            What `cells` gives for all the rows, where it is known already.
         """
-        found = cells(rows)
-        if found is None:
+        fresh = rows["fresh"].to_numpy()
+        if counted is None:
+            found = cells(rows.filter(pa.array(fresh)))
+        elif fresh.all():
+            found = counted
+        else:
+            found = _added([counted, cells(rows.filter(pa.array(~fresh)), -1)])
+        if not len(found):
             return
         self._cursor.register("b_decisions", found)
         self._rows += number(
@@ -82,6 +93,15 @@ class Decisions:
             return
         merge_decisions(self._cursor)
         self._rows, self._most = 0, _CHECK_ROWS
+
+
+def _added(parts: Sequence[pa.Table]) -> pa.Table:
+    """Add up the counts of cells; what adds up to nothing goes."""
+    keys = _KEYS.split(", ")
+    found = pa.concat_tables(parts).group_by(keys, use_threads=False).aggregate([("count", "sum")])
+    found = found.rename_columns([*keys, "count"])
+    kept: Flags = found["count"].to_numpy() != 0
+    return found.filter(pa.array(kept))
 
 
 def merge_decisions(cursor: duckdb.DuckDBPyConnection) -> None:
