@@ -17,6 +17,11 @@ from statistics import median
 __all__ = ["Measured", "bellwether", "measure", "medians", "module", "write_workload"]
 
 _ROOT = Path(__file__).resolve().parents[1]
+_PINNED = """
+import os, sys
+os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: int(sys.argv[1])])
+os.execvp(sys.argv[2], sys.argv[2:])"""
+_PIN = [sys.executable, "-c", _PINNED]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,13 +37,14 @@ def module(name: str, *arguments: object) -> list[str]:
     return [sys.executable, "-m", name, *map(str, arguments)]
 
 
-def bellwether(source: Path, data: Path) -> list[str]:
+def bellwether(source: Path, data: Path, config: Path | None = None) -> list[str]:
     """Return the command that takes all of `source` into the data folder `data`."""
-    return module("flows", "run", "--source", source, "--data", data)
+    given = [] if config is None else [config]
+    return module("flows", "run", *given, "--source", source, "--data", data)
 
 
-def measure(command: Sequence[str]) -> Measured:
-    """Run `command` to its end.
+def measure(command: Sequence[str], cores: int | None = None) -> Measured:
+    """Run `command` to its end, on so many of the cores that are there.
 
     Raises
     ------
@@ -47,7 +53,8 @@ def measure(command: Sequence[str]) -> Measured:
     """
     with Path(os.devnull).open("wb") as nowhere:
         began = time.perf_counter()
-        process = subprocess.Popen(command, cwd=_ROOT, stdout=nowhere, stderr=subprocess.PIPE)
+        pinned = command if cores is None else [*_PIN, str(cores), *command]
+        process = subprocess.Popen(pinned, cwd=_ROOT, stdout=nowhere, stderr=subprocess.PIPE)
         assert process.stderr is not None
         errors = process.stderr.read()
         _, status, usage = os.wait4(process.pid, 0)
