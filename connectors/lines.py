@@ -3,7 +3,7 @@
 Of a line longer than `KEPT_BYTES` only that much is kept and the rest is counted: it comes alone,
 as (first bytes, number of bytes dropped), so that positions stay true and it can still be rejected.
 Nothing here looks at a line: the work per block is one search from its end, one count of its
-newlines and one copy.
+newlines and one copy, however many lines wait behind it.
 """
 
 from collections import deque
@@ -18,6 +18,8 @@ KEPT_BYTES = 2 << 20
 LINES_MAX = 1 << 17
 """Lines of a block. Only lines of less than 128 bytes meet it: each costs memory of its own when it
 is no event, so 16 MiB of empty objects would cost gigabytes."""
+
+_LOOK_BYTES = 1 << 18
 
 
 class LineCutter:
@@ -71,7 +73,7 @@ class LineCutter:
             return self._rest_of_long_line(ended=ended)
         cut = self._last_newline(limit)
         if cut:
-            return self._at_most(LINES_MAX, self._pop(cut)), 0
+            return self._pop(self._at_most(LINES_MAX, cut)), 0
         line = self._first_newline() or (self.waiting if ended else 0)
         if line:
             kept = self._pop(min(line, KEPT_BYTES))
@@ -82,20 +84,25 @@ class LineCutter:
             return self._rest_of_long_line(ended=ended)
         return None
 
-    def _at_most(self, lines: int, data: bytes) -> bytes:
-        """Keep the first lines of a block, and put the others back."""
-        if len(data) <= lines:
-            return data
-        newlines = np.frombuffer(data, np.uint8) == ord("\n")
-        if np.count_nonzero(newlines) <= lines:
-            return data
-        cut = int(np.flatnonzero(newlines)[lines - 1]) + 1
-        if self._at:
-            self._pieces[0] = self._pieces[0][self._at :]
-            self._at = 0
-        self._pieces.appendleft(data[cut:])
-        self.waiting += len(data) - cut
-        return data[:cut]
+    def _at_most(self, lines: int, cut: int) -> int:
+        """Bytes of the first `lines` lines, but no more than `cut`; looks no further than that."""
+        if cut <= lines:
+            return cut
+        done = 0
+        for index, piece in enumerate(self._pieces):
+            low = 0 if index else self._at
+            high = min(len(piece), low + cut - done)
+            for start in range(low, high, _LOOK_BYTES):
+                part = np.frombuffer(piece, np.uint8)[start : min(start + _LOOK_BYTES, high)]
+                newlines = part == ord("\n")
+                count = np.count_nonzero(newlines)
+                if count >= lines:
+                    return done + start - low + int(np.flatnonzero(newlines)[lines - 1]) + 1
+                lines -= int(count)
+            done += high - low
+            if done >= cut:
+                break
+        return cut
 
     def _rest_of_long_line(self, *, ended: bool) -> tuple[bytes, int] | None:
         newline = self._first_newline()

@@ -61,6 +61,11 @@ class Answer:
             found &= ~self.inside[name] | members[name]
         return found
 
+    def met(self) -> list[tuple[str, str]]:
+        """Return the names that any line has a value of."""
+        found = [field for field, given in self.given.items() if given.any()]
+        return found + [field for field, text in self.texts.items() if text.valid.any()]
+
     def numbers(self) -> list[Array]:
         """Return the columns of type DOUBLE."""
         return [*self.doubles.values(), self.score]

@@ -70,6 +70,7 @@ def read(
         The latest timestamp allowed.
     """
     answer = Answer(cursor, views(lines, rows), schema)
+    schema.crowd.meet(answer.met())
     fine = proven(answer, lines, marks, rows) & answer.objects() & _sound(answer, schema)
     event_us, timed = timestamps(answer.top["timestamp"], latest_us)
     model_id, named = identifiers(answer.top["model_id"])

@@ -24,8 +24,10 @@ from engine.mapping import Mapped
 from engine.other_columns import read_others
 from engine.positive import Positive
 from engine.proof import Marks
+from engine.refusals import looks_of, malformed, no_objects
 from engine.schema import CONTAINERS, OTHERS, OtherSchema, Schema, kind_of, qualified
 from engine.strict import Event, Reader
+from engine.told import with_told
 from engine.type_signs import signs
 from engine.values import Fault, cut
 
@@ -119,6 +121,7 @@ class _Work:
     rows: _Rows = field(default_factory=_Rows)
     parts: list[Clean] = field(default_factory=list)
     others: list[pa.Table] = field(default_factory=list)
+    hidden: int = 0  # malformed lines that their first and last byte did not tell
 
 
 # Reads some lines by column; gives which of them are done, and which the other room has to read.
@@ -168,11 +171,12 @@ class Decoder:
         self._reader = Reader(max_future_us=max_future_us)
         self._learned = Schema()
         self._learned_others = OtherSchema()
+        self._wary = False  # the block before had lines that make `from_json` slow
 
     def decode(self, block: Block) -> Batch:
         """Return the columns of a block; a pure function of the block and the settings."""
         work = _Work(block, split(block.data, at_start=block.start == 0))
-        todo = self._readable(work.lines, work.rows)
+        todo = self._looked_at(work)
         by_column = block.source not in self._mapped and len(block.data) <= _LARGEST_BLOCK
         if by_column and len(todo) >= self._least_lines:
             self._read(work, todo)
@@ -180,23 +184,27 @@ class Decoder:
             self._one_by_one(work, todo)
         return self._batch(work)
 
-    def _readable(self, lines: Lines, rows: _Rows) -> Ints:
-        """Return the lines that are neither blank nor too long nor other than UTF-8."""
-        size = lines.ends - lines.starts
-        rule = f"line must have at most {self._line_bytes} bytes"
-        for row in np.flatnonzero(size > self._line_bytes).tolist():
-            rows.reject(row, f"{rule}, got {size[row]}", None, lines.line(row))
-        todo = np.flatnonzero((size > 0) & (size <= self._line_bytes))
-        if len(lines.data) <= _LARGEST_BLOCK and _is_utf8(lines.data):
+    def _looked_at(self, work: _Work) -> Ints:
+        """Return the lines that are not refused by their looks alone."""
+        looks = looks_of(work.lines, self._line_bytes)
+        for row, reason in looks.refused:
+            work.rows.reject(row, reason, None, work.lines.line(row))
+        return looks.readable
+
+    def _well_formed(self, work: _Work, todo: Ints) -> Ints:
+        """Have lines that look malformed read one by one, and return the others."""
+        bad = no_objects(work.lines, todo)
+        work.hidden -= int(np.count_nonzero(bad))
+        if self._wary:
+            bad |= malformed(self._cursor, work.lines, todo)
+        if not bad.any():
             return todo
-        bad = np.array([not _is_utf8(lines.line(row)) for row in todo.tolist()], np.bool_)
-        for row in todo[bad].tolist():
-            line = lines.line(row)
-            rows.reject(row, f"line must be valid UTF-8, got {_first_fault(line)}", None, line)
+        self._one_by_one(work, todo[bad])
         return todo[~bad]
 
     def _read(self, work: _Work, todo: Ints) -> None:
         """Read all lines, each first by the room that its looks call for, if need be by both."""
+        todo = self._well_formed(work, todo)
         marks = Marks.of(work.lines)
         ahead = self._max_future_us
         latest_us = None if ahead is None else work.block.received_us + ahead
@@ -225,6 +233,9 @@ class Decoder:
         more = self._rounds(work, rest, predictions, self._least_lines)
         left = self._rounds(work, more, others, least)
         self._one_by_one(work, left)
+        self._wary = work.hidden > 0
+        self._learned.settle()
+        self._learned_others.settle()
 
     def _rounds(self, work: _Work, todo: Ints, reading: _Reading, least: int) -> Ints:
         """Read by column what is clean; learn from the first of the others and try again.
@@ -256,6 +267,7 @@ class Decoder:
                     raw = mapped.text(value)
                 event = self._reader.event(value, received_us=block.received_us)
             except Fault as fault:
+                work.hidden += fault.field is None
                 rows.reject(row, fault.reason, fault.field, line)
                 continue
             if event.type in OTHERS:
@@ -299,6 +311,7 @@ class Decoder:
         for container, name, value in event.scalars:
             kind = kind_of(value)
             if schema.names.get((container, name)) in (kind, "mixed"):
+                schema.crowd.meet(((container, name),))
                 continue
             if not isinstance(value, dict | list) and (container or not name.startswith(_PREFIXES)):
                 learned |= schema.learn(container, name, kind)
@@ -325,7 +338,9 @@ class Decoder:
             sparse=_joined([rows.sparse()], _SPARSE, ["ordinal"]),
             votes=_placed(cast, block, lines, keys.slice(count)),
             others=_placed(others, block, lines),
-            rejects=_placed(_table(sorted(rows.rejects, key=_ORDINAL), _REJECTS), block, lines),
+            rejects=with_told(
+                _placed(_table(sorted(rows.rejects, key=_ORDINAL), _REJECTS), block, lines), block
+            ),
         )
 
     def _keys(self, *tables: pa.Table) -> Array:
@@ -367,30 +382,9 @@ def _ascending(table: pa.Table) -> bool:
 
 
 def _placed(table: pa.Table, block: Block, lines: Lines, keys: Array | None = None) -> pa.Table:
-    offsets = lines.offsets[np.asarray(table["ordinal"])] + block.start
-    table = table.add_column(1, "position", pa.array(offsets, pa.int64()))
+    positions = block.positions(lines.offsets[np.asarray(table["ordinal"])])
+    table = table.add_column(1, "position", pa.array(positions, pa.int64()))
     return table if keys is None else table.add_column(2, "key", keys)
-
-
-def _is_utf8(data: bytes) -> bool:
-    if data.isascii():
-        return True
-    try:  # Arrow looks at the bytes where they are, Python would make a string of them
-        offsets = pa.py_buffer(np.array([0, len(data)], np.int32).tobytes())
-        pa.Array.from_buffers(pa.string(), 1, [None, offsets, pa.py_buffer(data)]).validate(
-            full=True
-        )
-    except pa.ArrowInvalid:
-        return False
-    return True
-
-
-def _first_fault(line: bytes) -> str:
-    try:
-        line.decode()
-    except UnicodeDecodeError as error:
-        return f"byte 0x{line[error.start]:02x} at {error.start + 1}"
-    return "nothing wrong"
 
 
 def _unicode(text: str) -> str:

@@ -15,6 +15,7 @@ WHITESPACE = b" \t\r\n\v\f"
 _IS_SPACE = np.zeros(256, dtype=np.bool_)
 _IS_SPACE[list(WHITESPACE)] = True
 _NEWLINE, _QUOTE, _COMMA, _COLON, _BACKSLASH, _CLOSE = 10, 34, 44, 58, 92, 125
+_INLINE = 12  # bytes of a text that lie in its view
 _BOOLEAN = re.compile(rb"[:\x00-\x20](?:true|false)")
 # Scans go piece by piece, so that what they put aside stays in the processor's cache.
 _PIECE = 1 << 17
@@ -117,9 +118,13 @@ def views(lines: Lines, rows: Ints) -> Array:
     if len(lines.data) >= 4:
         fours = np.ndarray(len(lines.data) - 3, "<i4", lines.data, strides=(1,))
         view[:, 1] = fours[np.minimum(starts, len(fours) - 1)]
-    for row in np.flatnonzero(size <= 12).tolist():
-        text = lines.data[starts[row] :][: size[row]].ljust(12, b"\0")
-        view[row, 1:] = np.frombuffer(text, np.int32)
+    short = np.flatnonzero(size <= _INLINE)
+    if len(short):
+        place = starts[short, None] + np.arange(_INLINE)
+        inside = np.arange(_INLINE) < size[short, None]
+        buffer = np.frombuffer(lines.data, np.uint8)
+        text = np.where(inside, buffer[np.minimum(place, len(buffer) - 1)], 0)
+        view[short, 1:] = text.astype(np.uint8).view(np.int32)
     buffers = [None, pa.py_buffer(view.tobytes()), pa.py_buffer(lines.data)]
     return pa.Array.from_buffers(pa.string_view(), len(rows), buffers)
 

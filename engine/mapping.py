@@ -32,13 +32,19 @@ def path_steps(path: str) -> tuple[str | int, ...]:
         if match is None:
             break
         name, index = match.groups()
-        quoted = name is not None and name.startswith('"')
-        steps.append(int(index) if name is None else json.loads(name) if quoted else name)
+        try:  # an unknown escape, or more digits than Python reads
+            steps.append(int(index) if name is None else _name_of(name))
+        except ValueError:
+            break
         place = match.end()
     if not path.startswith("$") or place < len(path) or not steps:
         msg = f'`mapping` must be a JSON path such as $.a."b c"[0], got {path!r}'
         raise ValueError(msg)
     return tuple(steps)
+
+
+def _name_of(written: str) -> str:
+    return str(json.loads(written)) if written.startswith('"') else written
 
 
 class Mapped:

@@ -91,6 +91,7 @@ def read_others(
         The latest timestamp allowed.
     """
     answer = OtherAnswer(cursor, views(lines, rows), schema)
+    schema.crowd.meet([*answer.doubles, *answer.texts])
     known = answer.code < len(OTHERS)
     fine = known & proven(answer, lines, marks, rows)
     event_us, timed = _instants(answer, received_us, latest_us)

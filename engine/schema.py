@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Literal
 
+from engine.crowd import Crowd
 from engine.values import MAX_NAME
 
 __all__ = [
@@ -65,7 +66,7 @@ def _folded(name: str) -> str:
 
 
 class Schema:
-    """What names the lines have had so far, at most `MAX_NAMES` of them.
+    """What names the lines have had so far, at most `MAX_NAMES` of them; see `engine.crowd`.
 
     A name that only differs by case from another one, or that JSON would have to escape (its line
     has a backslash and is never decoded by column), is not taken.
@@ -78,6 +79,7 @@ class Schema:
     def __init__(self) -> None:
         self.names: dict[tuple[str, str], Kind] = {}
         self.optional: list[str] = []
+        self.crowd = Crowd(MAX_NAMES)
         self._taken = {_folded(name) for name in (*TOP, *OPTIONAL, *CONTAINERS, *RESERVED)}
 
     def learn(self, container: str, name: str, kind: Kind) -> bool:
@@ -90,14 +92,20 @@ class Schema:
             return True
         if not container and name in OPTIONAL:
             return self._learn_optional(name)
-        if len(self.names) >= MAX_NAMES or any(c < " " or c in '"\\' for c in name):
-            return False
         folded = _folded(qualified(container, name))
-        if folded in self._taken:
+        if folded in self._taken or any(c < " " or c in '"\\' for c in name):
+            return False
+        if not self.crowd.admits((container, name), len(self.names)):
             return False
         self._taken.add(folded)
         self.names[container, name] = kind
         return True
+
+    def settle(self) -> None:
+        """Forget names that others need the room of; at the end of a block."""
+        for container, name in self.crowd.leaving(self.names):
+            del self.names[container, name]
+            self._taken.remove(_folded(qualified(container, name)))
 
     def _learn_optional(self, name: str) -> bool:
         if name in self.optional:
@@ -134,6 +142,7 @@ class OtherSchema:
 
     def __init__(self) -> None:
         self.names: dict[str, Kind] = {"type": "text"}
+        self.crowd = Crowd(MAX_NAMES)
         self._types: set[str] = set()
         self._fixed = {"type"}
         self._known = {name: kind for each in OTHERS for name, kind in _known(each)}
@@ -149,6 +158,7 @@ class OtherSchema:
             self.names |= known
         for name, value in event.items():
             if name not in self._fixed and not isinstance(value, dict | list):
+                self.crowd.meet([name] if name in self.names else [])
                 learned |= self._learn_further(name, kind_of(value))
         return learned
 
@@ -165,11 +175,17 @@ class OtherSchema:
             return True
         folded = _folded(name)
         plain = 0 < len(name) <= MAX_NAME and not any(c < " " or c in '"\\' for c in name)
-        if len(self.names) >= MAX_NAMES or not plain or folded in self._taken:
+        if not plain or folded in self._taken or not self.crowd.admits(name, len(self.names)):
             return False
         self._taken.add(folded)
         self.names[name] = kind
         return True
+
+    def settle(self) -> None:
+        """Forget names that others need the room of; at the end of a block."""
+        for name in self.crowd.leaving([n for n in self.names if n not in self._fixed]):
+            del self.names[name]
+            self._taken.remove(_folded(name))
 
     def structure(self) -> str:
         """Return the structure as JSON text, for `from_json`."""

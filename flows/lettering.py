@@ -2,7 +2,7 @@
 
 from typing import Any
 
-__all__ = ["fit", "shown", "span_words", "tick_words"]
+__all__ = ["fit", "shown", "span_words", "tick_words", "visible"]
 
 _MOST = 400  # characters that are looked at at all
 
@@ -13,7 +13,18 @@ def shown(name: str) -> str:
     >>> shown("a\nb"), shown("a\u202eb"), shown("Ümläut <b>&$x_y$")
     ('a\\x0ab', 'a\\u202eb', 'Ümläut <b>&$x_y$')
     """
-    return "".join(each if each.isprintable() else _escape(each) for each in name[: 2 * _MOST])
+    return visible(name[: 2 * _MOST])
+
+
+def visible(text: str) -> str:
+    r"""Give a text with the same escapes, however long it is.
+
+    >>> visible("a\x1b[2J")
+    'a\\x1b[2J'
+    """
+    if text.isprintable():
+        return text
+    return "".join(each if each.isprintable() else _escape(each) for each in text)
 
 
 def _escape(letter: str) -> str:

@@ -23,11 +23,14 @@ FORMATS = ("table", "csv", "json", "ndjson", "parquet")
 TERMINAL_ROWS = 200  # what a terminal is shown of a table; a pipe gets every row
 
 _ROWS_AT_ONCE = 10_000
-_SPECIAL = {ord(c): f"\\x{ord(c):02x}" for c in map(chr, [*range(32), *range(127, 160)])} | {
-    ord("\n"): "\\n",
-    ord("\t"): "\\t",
-    ord("\r"): "\\r",
-}
+_CONTROL = {code: f"\\x{code:02x}" for code in [*range(32), *range(127, 160)]}
+# Letters that nobody sees, but those that join others, and letters that turn the order around.
+_UNSEEN = (0xAD, 0x61C, 0x200B, *range(0x200E, 0x2010), *range(0x2028, 0x202F), 0xFEFF)
+_UNSEEN = (*_UNSEEN, *range(0x2060, 0x2070))
+_SPECIAL = _CONTROL | {code: f"\\u{code:04x}" for code in _UNSEEN}
+_SPECIAL |= {ord("\n"): "\\n", ord("\t"): "\\t", ord("\r"): "\\r"}
+_MOVING = {code: text for code, text in _CONTROL.items() if chr(code) not in "\n\r\t"}
+_JSON = {code: f"\\u{code:04x}" for code in range(127, 160)}  # what `json` leaves as it is
 
 
 def write(table: pa.Table, form: str, out: IO[bytes], *, terminal_width: int | None = None) -> None:
@@ -67,10 +70,13 @@ def rows(table: pa.Table) -> Iterator[tuple[Any, ...]]:
 # ---- the formats -----------------------------------------------------------------------------
 
 
-def _csv(table: pa.Table, out: IO[str], _: int | None) -> None:
-    csv.writer(out).writerow(table.column_names)
+def _csv(table: pa.Table, out: IO[str], width: int | None) -> None:
+    told = io.StringIO()
+    csv.writer(told).writerow(table.column_names)
+    safe = {} if width is None else _MOVING  # a file gets every byte, a terminal does not
+    out.write(told.getvalue().translate(safe))
     for row in rows(table):
-        out.write(csv_line(row))
+        out.write(csv_line(row).translate(safe))
 
 
 def _json(table: pa.Table, out: IO[str], _: int | None) -> None:
@@ -89,7 +95,8 @@ def _ndjson(table: pa.Table, out: IO[str], _: int | None) -> None:
 def _objects(table: pa.Table) -> Iterator[str]:
     keys = names(table.column_names)
     for row in rows(table):
-        yield json.dumps(dict(zip(keys, row, strict=True)), ensure_ascii=False, allow_nan=False)
+        told = json.dumps(dict(zip(keys, row, strict=True)), ensure_ascii=False, allow_nan=False)
+        yield told.translate(_JSON)
 
 
 def _parquet(table: pa.Table, out: IO[bytes]) -> None:

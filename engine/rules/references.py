@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import duckdb
 import pyarrow as pa
 
-from engine.panes import NUMBERS, quoted, text
+from engine.panes import NUMBERS, text
 from engine.query.columns import StoredColumns, rows_sql
 from engine.query.compile import filter_of
 from engine.query.expressions import Scope
@@ -152,8 +152,8 @@ class References:
         scope = Scope(names, stored)
         where = filter_of(tuple(conditions), scope)
         listed = ", ".join(
-            f"{stored.number(name) if kind == 'number' else stored.text(name)} AS {quoted(name)}"
-            for name, kind in wanted.items()
+            f"{stored.number(name) if kind == 'number' else stored.text(name)} AS c{place}"
+            for place, (name, kind) in enumerate(wanted.items())
         )
         # Truths are compared with truths: a row that has none is not missing one.
         where += "".join(
@@ -166,7 +166,8 @@ class References:
             f"SELECT {listed} FROM ({rows}) r WHERE {where} ORDER BY r.event_time, r.seq",
             params=scope.parameters,
         ).to_arrow_table()
-        return found
+        # Arrow would cut a name of its own at its first NUL.
+        return found.rename_columns(list(wanted))
 
     def _rows(self, version: Version, names: ModelNames) -> str:
         """Select the rows of a version."""

@@ -18,6 +18,7 @@ import pyarrow.compute as pc
 
 from engine.asking import first
 from engine.batch import Batch
+from engine.column_names import column_name
 from engine.panes import quoted, text
 from engine.query.columns import IDENTIFIERS, TIMES, StoredColumns
 from engine.query.names import ModelNames
@@ -62,14 +63,14 @@ class RowColumns:
         if name in _OWN:
             return self._noted(self._stored.number(name))
         self.numbers[name] = None
-        return "r." + quoted("n:" + name)
+        return "r." + quoted(column_name("n", name))
 
     def text(self, name: str) -> str:
         """Give the value as text."""
         if name in _OWN:
             return self._noted(self._stored.text(name))
         self.texts[name] = None
-        return "r." + quoted("t:" + name)
+        return "r." + quoted(column_name("t", name))
 
     def time(self, name: str) -> str:
         """Give a time of the row."""
@@ -84,7 +85,7 @@ class RowColumns:
                     times.append("r.label_time")
                 else:
                     self.texts["labels." + truth] = None
-                    times.append("r." + quoted("at:labels." + truth))
+                    times.append("r." + quoted(column_name("at", "labels." + truth)))
         sql = times[0] if len(times) == 1 else f"greatest({', '.join(times)})"
         return self._noted(sql)
 
@@ -169,29 +170,28 @@ class Rowset:
             made[name] = _label_time(rows) if name == "label_time" else rows[name]
         for name in self._columns.numbers:
             if name in wide and name not in beside:
-                made["n:" + name] = rows[name]
+                made[column_name("n", name)] = rows[name]
             elif name in beside:
                 column = rows[name] if name in wide else None
-                made["n:" + name] = _filled(batch, name, ordinals, chosen, column)
+                made[column_name("n", name)] = _filled(batch, name, ordinals, chosen, column)
             elif not name.startswith("?."):
-                made["n:" + name] = pa.nulls(len(rows), pa.float64())
+                made[column_name("n", name)] = pa.nulls(len(rows), pa.float64())
         self._extract(made, rows)
         return pa.table(made)
 
     def _extract(self, made: dict[str, object], rows: pa.Table) -> None:
         """Add the columns that only the JSON of the line has."""
         wanted = [
-            f"{self._raw.number(name)} AS {quoted('n:' + name)}"
+            f"{self._raw.number(name)} AS {quoted(column_name('n', name))}"
             for name in self._columns.numbers
-            if "n:" + name not in made
+            if column_name("n", name) not in made
         ]
         for name in self._columns.texts:
             sql = self._raw.text(name)
-            wanted.append(f"{sql} AS {quoted('t:' + name)}")
+            wanted.append(f"{sql} AS {quoted(column_name('t', name))}")
             if name.startswith("labels."):
-                wanted.append(
-                    f"CASE WHEN {sql} IS NOT NULL THEN r.event_time END AS {quoted('at:' + name)}"
-                )
+                at = quoted(column_name("at", name))
+                wanted.append(f"CASE WHEN {sql} IS NOT NULL THEN r.event_time END AS {at}")
         if not wanted:
             return
         source = rows.select(["raw", "event_time"])
@@ -316,7 +316,7 @@ class Rowset:
         )
         base = (
             "SELECT * FROM (SELECT 1::BIGINT AS weight, e.seq,"
-            f" {arrival_us}::BIGINT AS arrival_us,"
+            f" ({arrival_us})::BIGINT AS arrival_us,"
             f" true AS changed, {model_no} AS model_no,"
             f" e.* EXCLUDE (seq, label, label_number), {label}{truths}"
             " FROM (SELECT * FROM events_log ANTI JOIN events_retired USING (seq)) e"
@@ -341,7 +341,7 @@ class Rowset:
             if outcome:
                 known = f"{outcome}.event_seq" if "s_pairs" not in base else f"{outcome}.state"
                 sql = f"CASE WHEN {known} IS NOT NULL THEN {outcome}.label_number ELSE {sql} END"
-            wanted.append(f"{sql} AS {quoted('n:' + name)}")
+            wanted.append(f"{sql} AS {quoted(column_name('n', name))}")
         for name in self._columns.texts:
             sql, outcome = self._raw.text(name), place.get(name)
             if outcome:
@@ -351,8 +351,8 @@ class Rowset:
                     f" WHEN {sql} IS NOT NULL THEN r.event_time END"
                 )
                 sql = f"CASE WHEN {known} IS NOT NULL THEN {outcome}.label ELSE {sql} END"
-                wanted.append(f"{when} AS {quoted('at:' + name)}")
-            wanted.append(f"{sql} AS {quoted('t:' + name)}")
+                wanted.append(f"{when} AS {quoted(column_name('at', name))}")
+            wanted.append(f"{sql} AS {quoted(column_name('t', name))}")
         found: pa.Table = self._cursor.sql(
             f"SELECT {', '.join(wanted)} FROM ({base}) r WHERE model_no IS NOT NULL"
         ).to_arrow_table()

@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from engine.batch import Batch
+from engine.column_names import column_name
 from engine.config import ModelSettings, Settings
 from engine.query.tree import DriftQuery
 from engine.rules.alerting import Lines, alert_rows
@@ -208,7 +209,7 @@ class Watch:
 
     def _rebuild(self, watermark_us: int) -> None:
         """Fill the windows from the stored events."""
-        if watermark_us == NEVER or not len(self._panels):
+        if not len(self._panels):
             return
         fresh = self._drifts.fresh
         self._drifts.record_only(fresh)
@@ -219,7 +220,9 @@ class Watch:
         named = [n for n in (*self._columns.numbers, *self._columns.texts) if "labels." in n]
         for bounds in chunks(self._cursor):
             # The time of a named truth is not at hand there: then everything is looked at.
-            where = bounds if named or fresh else f"{bounds} AND {recent}"
+            # Without a watermark nothing was evaluated yet, and all of it is still to be.
+            whole = named or fresh or watermark_us == NEVER
+            where = bounds if whole else f"{bounds} AND {recent}"
             self._gather(self._rowset.of_store(MODEL_NO, where, watermark_us), 0)
         self._drifts.record_only(None)
 
@@ -291,12 +294,12 @@ class Watch:
 
     def _names(self) -> list[str]:
         columns = self._columns
-        truths = [f"at:{name}" for name in columns.texts if name.startswith("labels.")]
+        truths = [column_name("at", name) for name in columns.texts if name.startswith("labels.")]
         return [
             *("weight", "seq", "arrival_us", "changed", "model_no"),
             *sorted(columns.regular),
-            *(f"n:{name}" for name in columns.numbers),
-            *(f"t:{name}" for name in columns.texts),
+            *(column_name("n", name) for name in columns.numbers),
+            *(column_name("t", name) for name in columns.texts),
             *truths,
         ]
 

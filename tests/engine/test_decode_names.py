@@ -66,7 +66,8 @@ def test_golden_a_name_may_change_its_kind() -> None:
 
 def test_golden_learning_has_a_limit() -> None:
     schema = Schema()
-    learned = [schema.learn("features", f"f{i}", "number") for i in range(MAX_NAMES + 5)]
+    names = [f"f{i}" for i in range(MAX_NAMES + 5)]
+    learned = [schema.learn("features", name, "number") for name in [*names, *names]]
     assert sum(learned) == MAX_NAMES
     lines = [event(features={f"f{i}": i}) for i in range(MAX_NAMES + 5)]
     batch = ways(*lines)[2]

@@ -149,6 +149,7 @@ def test_golden_nulls_further_fields_and_booleans_do_not_make_a_line_slow() -> N
     many = {f"f{i}": 1 for i in range(MAX_NAMES + 5)}
     schema = OtherSchema()
     assert schema.learn("model", many)
+    assert schema.learn("model", many)  # what is met twice
     assert not schema.learn("model", many)
     assert len(schema.names) == MAX_NAMES
 

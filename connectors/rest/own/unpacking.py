@@ -4,6 +4,7 @@ What is packed may be a thousand times larger unpacked: it is unpacked piece by 
 where the limit is passed.
 """
 
+import re
 import zlib
 
 import zstandard
@@ -15,6 +16,9 @@ __all__ = ["ENCODINGS", "unpacked"]
 ENCODINGS = ("identity", "gzip", "x-gzip", "zstd")
 
 _GZIP_BITS = 16 + zlib.MAX_WBITS
+# What is behind a member is copied: thousands of members must not each copy all that is left.
+_GZIP_PIECE = 4 << 10
+_PADDING = re.compile(rb"\0*")
 # A block of zstandard is 128 KiB at most, and takes 4 bytes at least: so many bytes cannot become
 # more than 16 MiB at once.
 _ZSTD_PIECE = 512
@@ -44,43 +48,47 @@ def unpacked(body: bytes, encoding: str, bytes_max: int) -> bytes:
 
 
 def _gunzipped(body: bytes, bytes_max: int) -> bytes:
-    parts, size, left, kind = [], 0, body, "gzip"
-    while left:  # a file may be several members, one after the other
+    parts, size, at, kind = [], 0, 0, "gzip"
+    while at < len(body):  # a file may be several members, one after the other
         member = zlib.decompressobj(_GZIP_BITS)
-        try:
-            part = member.decompress(left, bytes_max + 1 - size)
-        except zlib.error as error:
-            raise _broken(kind) from error
-        parts.append(part)
-        size += len(part)
-        if size > bytes_max:
-            raise _too_large(bytes_max)
-        if not member.eof:
-            raise _broken(kind)
-        left = member.unused_data.lstrip(b"\0")  # which may be padding
+        while not member.eof:
+            piece = member.unconsumed_tail or body[at : at + _GZIP_PIECE]
+            if not piece:
+                raise _broken(kind)
+            at += 0 if member.unconsumed_tail else len(piece)
+            try:
+                part = member.decompress(piece, bytes_max + 1 - size)
+            except zlib.error as error:
+                raise _broken(kind) from error
+            parts.append(part)
+            size += len(part)
+            if size > bytes_max:
+                raise _too_large(bytes_max)
+        behind = _PADDING.match(body, at - len(member.unused_data))
+        at = behind.end() if behind else at
     return b"".join(parts)
 
 
 def _unzstd(body: bytes, bytes_max: int) -> bytes:
     parts: list[bytes] = []
-    size, left, kind = 0, body, "zstd"
+    size, at, kind = 0, 0, "zstd"
     frames = zstandard.ZstdDecompressor(max_window_size=_ZSTD_WINDOW)
-    while left:
+    while at < len(body):
         frame = frames.decompressobj()
-        at = 0
-        while at < len(left) and not frame.eof:
+        while at < len(body) and not frame.eof:
+            piece = body[at : at + _ZSTD_PIECE]
             try:
-                part = frame.decompress(left[at : at + _ZSTD_PIECE])
+                part = frame.decompress(piece)
             except zstandard.ZstdError as error:
                 raise _broken(kind) from error
-            at += _ZSTD_PIECE
+            at += len(piece)
             parts.append(part)
             size += len(part)
             if size > bytes_max:
                 raise _too_large(bytes_max)
         if not frame.eof:
             raise _broken(kind)
-        left = frame.unused_data + left[at:]
+        at -= len(frame.unused_data)
     return b"".join(parts)
 
 

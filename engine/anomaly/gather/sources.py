@@ -28,6 +28,7 @@ from engine.anomaly.gather.source_sql import (
     WINNERS,
 )
 from engine.batch import Batch
+from engine.column_names import column_name
 from engine.panes import quoted, text
 from engine.query.columns import StoredColumns
 from engine.query.names import ModelNames
@@ -176,8 +177,13 @@ class TypeRows:
         wanted = ["weight", "seq", "arrival_us", "true AS changed", "0::BIGINT AS model_no"]
         regular = sorted({*columns.regular, "model_id", "event_time"})
         wanted += [f"{self._regular(name)} AS {name}" for name in regular]
-        wanted += [f"{self._raw.number(name)} AS {quoted('n:' + name)}" for name in columns.numbers]
-        wanted += [f"{self._raw.text(name)} AS {quoted('t:' + name)}" for name in columns.texts]
+        wanted += [
+            f"{self._raw.number(name)} AS {quoted(column_name('n', name))}"
+            for name in columns.numbers
+        ]
+        wanted += [
+            f"{self._raw.text(name)} AS {quoted(column_name('t', name))}" for name in columns.texts
+        ]
         found: pa.Table = self._cursor.sql(
             f"SELECT {', '.join(wanted)} FROM ({source}) r ORDER BY seq, weight"
         ).to_arrow_table()
