@@ -11,13 +11,18 @@ import hashlib
 import json
 import os
 import socket
+from collections.abc import Callable
 from pathlib import Path
 from typing import Self
 
 import duckdb
 
+from connectors.damage import STORE_NAME, check_files
+from connectors.pressure import Pressure
+from connectors.publish import forget_unfinished
 from connectors.sqlquery import DATABASE_CONFIG
 from connectors.sqlserver import remove_stale
+from connectors.storefaults import store_fault
 from engine.asking import first, number
 from engine.errors import StoreError
 from engine.migrations import MIGRATIONS
@@ -25,12 +30,16 @@ from engine.panes import text
 from engine.relations import MACROS, VIEWS
 from engine.rows import SCHEMA_VERSION, TABLES
 
-__all__ = ["FILE_NAME", "LOCK_NAME", "Store"]
+__all__ = ["FILE_NAME", "LOCK_NAME", "FolderLock", "Store"]
 
-FILE_NAME = "bellwether.duckdb"
+FILE_NAME = STORE_NAME
 LOCK_NAME = "lock"
 CATALOG = "bellwether"  # the stem of the file name: what a plain open calls it too
 _ROW_GROUP_ROWS = 24_576
+_CHECKPOINT_BYTES = "256MB"
+# Of the memory limit; the rest stays the writer's, which takes 100 MB at full speed.
+_WITH_READERS_BYTES = 450_000_000
+_HELD_CHECKPOINT_BYTES = "2GB"  # of the log, while the file is held still
 _AFTER_ATTACH = ("enable_external_access", "lock_configuration")  # no file is attached after them
 
 _HASH_PROBE = "SELECT hash('bellwether', 'key')::VARCHAR"
@@ -52,11 +61,16 @@ class Store:
         self.folder = folder
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            self._lock = _Lock(folder)
+            self._lock = FolderLock(folder)
         except OSError as fault:
             msg = f"data folder {folder} cannot be used: {fault.strerror}"
             raise StoreError(msg) from fault
+        self._descriptor = -1
+        self._still = False
+        self._pressure: Pressure | None = None
         try:
+            check_files(folder)
+            forget_unfinished(folder)
             self.cursor = _open(folder / FILE_NAME, memory_limit)
         except BaseException:
             self._lock.release()
@@ -81,7 +95,9 @@ class Store:
 
     def readers(self) -> "_Readers":
         """Give what makes cursors for queries beside the writer."""
-        return _Readers(self.cursor)
+        if self._pressure is None:
+            self._pressure = Pressure(_Readers(self.cursor), _WITH_READERS_BYTES)
+        return _Readers(self.cursor, self._pressure.high)
 
     def begin(self) -> None:
         """Open the transaction that everything up to the next position belongs to."""
@@ -93,7 +109,7 @@ class Store:
             self.cursor.execute("COMMIT")
         except duckdb.Error as fault:
             msg = f"{self.folder / FILE_NAME} could not be written: {fault}"
-            raise StoreError(msg) from fault
+            raise store_fault(fault, self.folder) or StoreError(msg) from fault
 
     def checkpoint(self) -> bool:
         """Bring the file up to date, so that what was replaced leaves room for other rows.
@@ -101,13 +117,40 @@ class Store:
         Returns
         -------
         bool
-            False while somebody reads: then it is for another time.
+            False while somebody reads, or the file is held still: then it is for another time.
         """
+        if self._still:
+            return False
         try:
             self.cursor.execute("CHECKPOINT")
         except duckdb.TransactionException:
             return False
         return True
+
+    def hold_still(self) -> int | None:
+        """Bring the file up to date, and keep its contents as they are until `move_on`.
+
+        What is committed meanwhile goes to the log, unless that grows beyond 2 GB.
+
+        Returns
+        -------
+        int or None
+            A descriptor to read the file by, which is the store's; None while somebody reads.
+        """
+        if not self.checkpoint():
+            return None
+        self.cursor.execute(f"SET checkpoint_threshold = '{_HELD_CHECKPOINT_BYTES}'")
+        self._still = True
+        if self._descriptor < 0:
+            # Closing any descriptor of a file gives up the process's POSIX locks on it, DuckDB's
+            # among them. So this one is closed behind DuckDB's own.
+            self._descriptor = os.open(self.folder / FILE_NAME, os.O_RDONLY | os.O_CLOEXEC)
+        return self._descriptor
+
+    def move_on(self) -> None:
+        """Let checkpoints happen again."""
+        self._still = False
+        self.cursor.execute(f"SET checkpoint_threshold = '{_CHECKPOINT_BYTES}'")
 
     def rollback(self) -> None:
         """Forget everything since `begin`."""
@@ -127,6 +170,9 @@ class Store:
         try:
             self.cursor.close()
         finally:
+            if self._descriptor >= 0:
+                os.close(self._descriptor)
+                self._descriptor = -1
             self._lock.release()
 
     def _prepare(self) -> None:
@@ -136,7 +182,8 @@ class Store:
                 self._create()
             self._migrate()
         except duckdb.Error as fault:
-            raise self._not_ours(str(fault).splitlines()[0]) from fault
+            found = str(fault).splitlines()[0]
+            raise store_fault(fault, self.folder) or self._not_ours(found) from fault
         self.commit()
 
     def _create(self) -> None:
@@ -190,6 +237,7 @@ class Store:
             # DuckDB does not promise the same hash in every version: stored keys follow it.
             for table in ("events_log", "votes_log"):
                 self.cursor.execute(f"UPDATE {table} SET key = hash(model_id, event_id)")
+            self.cursor.execute("DELETE FROM seen_filters")
             for table, kind in (("runs_log", "run"), ("ingests_log", "ingest")):
                 self.cursor.execute(f"UPDATE {table} SET key = hash('{kind}', id)")
             self.remember("hash_probe", self._probe())
@@ -200,7 +248,7 @@ def _open(path: Path, memory_limit: str) -> duckdb.DuckDBPyConnection:
         # One thread: sums of floats then depend on the lines alone, never on how threads met.
         "threads": 1,
         "memory_limit": memory_limit,
-        "checkpoint_threshold": "256MB",
+        "checkpoint_threshold": _CHECKPOINT_BYTES,
         "temp_directory": str(path) + ".tmp",
         **{name: value for name, value in DATABASE_CONFIG.items() if name not in _AFTER_ATTACH},
     }
@@ -214,19 +262,19 @@ def _open(path: Path, memory_limit: str) -> duckdb.DuckDBPyConnection:
         for name in _AFTER_ATTACH:
             cursor.execute(f"SET {name} = {DATABASE_CONFIG[name]}")
     except duckdb.Error as fault:
-        msg = (
-            f"{path} cannot be opened: {str(fault).splitlines()[0]}. If the machine failed while it"
-            " was being written, keep a copy of the folder and restore the last backup"
-        )
-        raise StoreError(msg) from fault
+        msg = f"{path} cannot be opened: {str(fault).splitlines()[0]}"
+        raise store_fault(fault, path.parent) or StoreError(msg) from fault
     return cursor
 
 
 class _Readers:
     """Gives cursors for readers, in the catalog of the file."""
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
+    def __init__(
+        self, connection: duckdb.DuckDBPyConnection, pressed: Callable[[], bool] = lambda: False
+    ) -> None:
         self._connection = connection
+        self.pressed = pressed  # asked by `connectors.sqlquery.Reading`
 
     def cursor(self) -> duckdb.DuckDBPyConnection:
         cursor = self._connection.cursor()
@@ -234,8 +282,16 @@ class _Readers:
         return cursor
 
 
-class _Lock:
-    """An exclusive lock on the folder; the file says who holds it and where it answers."""
+class FolderLock:
+    """An exclusive lock on the folder; the file says who holds it and where it answers.
+
+    Raises
+    ------
+    StoreError
+        Somebody holds it; the text says who.
+    OSError
+        The folder cannot be written.
+    """
 
     def __init__(self, folder: Path) -> None:
         self._path = folder / LOCK_NAME
@@ -251,12 +307,14 @@ class _Lock:
         self.write({})
 
     def write(self, facts: dict[str, str]) -> None:
+        """Say who holds it, and further facts."""
         line = {"pid": os.getpid(), "host": socket.gethostname(), **facts}
         content = (json.dumps(line) + "\n").encode()
         os.ftruncate(self._file, 0)
         os.pwrite(self._file, content, 0)
 
     def release(self) -> None:
+        """Let the folder go; a second call does nothing."""
         if self._file < 0:
             return
         os.ftruncate(self._file, 0)

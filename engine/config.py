@@ -3,6 +3,8 @@
 from dataclasses import dataclass, field
 
 from engine.catalogue_settings import Catalogues
+from engine.kafka_settings import KafkaSettings, ProduceSettings
+from engine.publish_settings import PublishSettings
 from engine.rule_settings import RuleSettings
 from engine.step_rule_settings import StepRuleSettings
 
@@ -18,6 +20,7 @@ __all__ = [
     "MetricSettings",
     "ModelSettings",
     "NotificationSettings",
+    "PublishSettings",
     "RuleCondition",
     "RuleScope",
     "RuleSettings",
@@ -332,13 +335,14 @@ class NotificationSettings:
 
 @dataclass(frozen=True, slots=True)
 class SourceSettings:
-    """One input: standard input, or the files that the patterns name."""
+    """One input: standard input, the files that the patterns name, or a topic of Kafka."""
 
     name: str
     stdin: bool = False
     files: tuple[str, ...] = ()
     follow: bool = False
     mapping: tuple[tuple[str, str], ...] = ()
+    kafka: KafkaSettings | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -374,6 +378,8 @@ class Settings:
     users: tuple[UserSettings, ...] = ()
     smtp: SmtpSettings | None = None
     notifications: tuple[NotificationSettings, ...] = ()
+    produce: tuple[ProduceSettings, ...] = ()
     retention_us: tuple[tuple[str, int], ...] = ()
     catalogues: Catalogues = field(default_factory=Catalogues)
     limits: Limits = field(default_factory=Limits)
+    publish: PublishSettings | None = None

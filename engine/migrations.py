@@ -13,9 +13,12 @@ from engine.jobs.job_tables import JOB_TABLES
 from engine.outbox import OUTBOX_TABLES
 from engine.processing.processing import backfill as backfill_processing
 from engine.processing.processing_tables import PROCESSING_TABLES
+from engine.produce_tables import PRODUCE_TABLES
 from engine.rule_tables import RULE_TABLES
+from engine.seen import SEEN_TABLES
 from engine.steps.step_tables import STEP_TABLES
 from engine.steps.steps import backfill as backfill_steps
+from engine.topics import TOPIC_TABLES
 
 __all__ = ["MIGRATIONS"]
 
@@ -62,10 +65,20 @@ def _add_changes(cursor: duckdb.DuckDBPyConnection) -> None:
     cursor.execute("ALTER TABLE model_settings ADD COLUMN IF NOT EXISTS classes VARCHAR[]")
 
 
+_ADDED_IN_6: Mapping[str, str] = {**TOPIC_TABLES, **PRODUCE_TABLES, **SEEN_TABLES}
+
+
+def _add_topics(cursor: duckdb.DuckDBPyConnection) -> None:
+    """Version 6: positions of topics, what is produced, filters; older stores have none of it."""
+    for name, columns in _ADDED_IN_6.items():
+        cursor.execute(f"CREATE TABLE IF NOT EXISTS {name} ({columns})")
+
+
 MIGRATIONS: Mapping[int, Callable[[duckdb.DuckDBPyConnection], None]] = {
     2: _add_rules,
     3: _add_anomaly_jobs,
     4: _add_jobs,
     5: _add_changes,
+    6: _add_topics,
 }
 """By the version that each leads to, from the one before."""

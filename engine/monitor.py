@@ -36,7 +36,7 @@ from engine.retention import drop_old_evaluations, drop_old_events, drop_old_rej
 from engine.rules.alerting import Lines
 from engine.rules.rowset import RowColumns
 from engine.rules.watch import Watch
-from engine.seen import Seen, fill, keys_of, probe
+from engine.seen import Seen, drop, keys_of, load, probe, save
 from engine.stamping import event_rows, event_times, vote_lines, vote_rows
 from engine.watermark import NEVER, Mark, Watermarks
 
@@ -108,7 +108,7 @@ class Monitor:
             self._partitions[source, name] = number
             mark = Mark(NEVER if latest is None else latest, finished=True)
             self._watermarks.marks[number] = mark
-        fill(self._seen, cursor)
+        self._unstored = load(self._seen, cursor)
         self._others.load()
 
     def resume(self) -> Mapping[tuple[str, str], tuple[int, str | None, int | None]]:
@@ -175,6 +175,7 @@ class Monitor:
         if len(times):
             self.last_event_us = max(self.last_event_us, int(times.max()))
         self._next_seq += batch.lines
+        self._unstored = save(self._seen, self._cursor, self._unstored, self._next_seq)
         counts.alerts += self._watch.advance(self.watermark_us, lines, self._next_seq)
         self._compact(batch)
         self._write_partition(number, batch, state, counts)
@@ -324,7 +325,7 @@ class Monitor:
                 drop_old_evaluations(self._cursor, self.watermark_us - span_us)
             elif name == "events":
                 for segment in drop_old_events(self._cursor, self.watermark_us - span_us):
-                    self._seen.drop(segment)
+                    drop(self._seen, self._cursor, segment)
 
     # ---- partitions and the clock -----------------------------------------------------------
 

@@ -17,6 +17,7 @@ from engine.processing.processing_views import PROCESSING_VIEWS
 from engine.record_views import RECORD_VIEWS
 from engine.rule_views import RULE_VIEWS
 from engine.steps.step_views import STEP_VIEWS
+from engine.topics import TOPIC_VIEWS
 
 __all__ = ["MACROS", "VIEWS"]
 
@@ -42,6 +43,7 @@ VIEWS: dict[str, str] = {
     **STEP_VIEWS,
     **PROCESSING_VIEWS,
     **CHANGE_VIEWS,
+    **TOPIC_VIEWS,
 }
 
 MACROS: dict[str, str] = {**ANOMALY_MACROS}

@@ -14,12 +14,15 @@ from engine.change_tables import CHANGE_TABLES
 from engine.jobs.job_tables import JOB_TABLES
 from engine.outbox import OUTBOX_TABLES
 from engine.processing.processing_tables import PROCESSING_TABLES
+from engine.produce_tables import PRODUCE_TABLES
 from engine.rule_tables import RULE_TABLES
+from engine.seen import SEEN_TABLES
 from engine.steps.step_tables import STEP_TABLES
+from engine.topics import TOPIC_TABLES
 
 __all__ = ["SCHEMA_VERSION", "TABLES"]
 
-SCHEMA_VERSION = 5
+SCHEMA_VERSION = 6
 
 TABLES: dict[str, str] = {
     # ---- facts ------------------------------------------------------------------------------
@@ -123,4 +126,7 @@ TABLES: dict[str, str] = {
     **PROCESSING_TABLES,
     **JOB_TABLES,
     **CHANGE_TABLES,
+    **TOPIC_TABLES,
+    **PRODUCE_TABLES,
+    **SEEN_TABLES,
 }

@@ -24,6 +24,7 @@ from engine.config import NotificationSettings, Settings, SmtpSettings
 from engine.errors import ConfigurationError
 from engine.notifications import configuration_id
 from engine.outbox import enqueue
+from flows.producing import Producing, declare_ways
 
 __all__ = ["DRAIN_S", "STOPPED_S", "Mailing", "declare_told", "password_of"]
 
@@ -62,6 +63,7 @@ def password_of(smtp: SmtpSettings | None) -> str | None:
 
 def declare_told(cursor: duckdb.DuckDBPyConnection, settings: Settings) -> None:
     """Write who there is, and who is told of what, in place of what an earlier run had."""
+    declare_ways(cursor, settings.produce)
     users = [(user.username, user.email, user.role) for user in settings.users]
     told = [
         (configuration_id(each), each.user, each.model, each.type, each.destination, each.enabled)
@@ -100,6 +102,7 @@ class Mailing:
         self.waited_s = 0.0
         self._configurations: Sequence[NotificationSettings] = settings.notifications
         self._notifier = _notifier(settings.smtp, password, printed_to)
+        self._producing = Producing(settings.produce)
 
     def tell(self, configurations: Sequence[NotificationSettings]) -> None:
         """Tell these of alerts from now on."""
@@ -110,18 +113,23 @@ class Mailing:
         self.given += len(alerts)
         if len(alerts):
             enqueue(cursor, self._configurations, alerts, now_us)
+        self._producing.note(cursor, alerts, now_us)
 
     def tick(self, cursor: duckdb.DuckDBPyConnection, now_us: int) -> bool:
         """See `Notifier.tick`."""
-        return self._notifier is not None and self._notifier.tick(cursor, now_us)
+        produced = self._producing.tick(cursor, now_us)
+        mailed = self._notifier is not None and self._notifier.tick(cursor, now_us)
+        return produced or mailed
 
     def after_commit(self) -> None:
         """See `Notifier.after_commit`."""
+        self._producing.after_commit()
         if self._notifier is not None:
             self._notifier.after_commit()
 
     def after_rollback(self) -> None:
         """See `Notifier.after_rollback`."""
+        self._producing.after_rollback()
         if self._notifier is not None:
             self._notifier.after_rollback()
 
@@ -129,22 +137,24 @@ class Mailing:
         self, store: Transactions, now_us: Callable[[], int], stopped: Callable[[], bool]
     ) -> None:
         """Send what is left, for up to `DRAIN_S`, or `STOPPED_S` from a stop on."""
-        if self._notifier is None:
-            return
         began_s = time.monotonic()
-        self._notifier.drain(store, now_us, DRAIN_S, stopped)
-        if stopped():
-            # What is with the server may be a moment from its outcome: else it would come twice.
-            self._notifier.drain(store, now_us, STOPPED_S)
+        for each in (self._producing, self._notifier):
+            if each is not None:
+                each.drain(store, now_us, DRAIN_S, stopped)
+                if stopped():
+                    # What is with the server may be a moment from its outcome: else it comes twice.
+                    each.drain(store, now_us, STOPPED_S)
         self.waited_s = time.monotonic() - began_s
 
     @property
     def unsent(self) -> int:
-        """Notifications that are open; 0 where this run does not mail."""
-        return 0 if self._notifier is None else self._notifier.pending()
+        """Mails and messages that are open; 0 where this run sends none."""
+        mails = 0 if self._notifier is None else self._notifier.pending()
+        return mails + self._producing.waiting
 
     def close(self) -> None:
         """Begin no further mail; what is open is for the next run."""
+        self._producing.close()
         if self._notifier is not None:
             self._notifier.close()
 

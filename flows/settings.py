@@ -28,8 +28,10 @@ from engine.rules.definition import metric_of, own_metrics, unsupported
 from flows.anomalysettings import Around, anomaly_jobs, ids_in
 from flows.calendarsettings import calendars, filters
 from flows.cataloguesettings import catalogues
+from flows.kafkasettings import produce
 from flows.metricsettings import metrics
 from flows.modelsettings import drift_window_s, models, window_s
+from flows.publishsettings import publish
 from flows.rulesettings import Declared, alert_rules, on_metrics, wait_us
 from flows.scorerulesettings import Jobs, score_rules
 from flows.sourcesettings import followed, source_told, sources
@@ -53,7 +55,8 @@ class Overrides:
     Attributes
     ----------
     source : str or None
-        ``-`` for standard input, else a path or pattern of files, in place of the declared sources.
+        ``-`` for standard input, ``kafka://brokers/topic``, else a path or pattern of files, in
+        place of the declared sources.
     data : str or None
         The data folder.
     follow : bool
@@ -114,6 +117,8 @@ def _counted(what: str, found: tuple[Any, ...]) -> str:
 def _input(source: SourceSettings) -> str:
     if source.stdin:
         return "standard input"
+    if source.kafka is not None:
+        return f"topic {source.kafka.topic} of {source.kafka.connection.brokers}"
     return ("follows " if source.follow else "files ") + ", ".join(source.files)
 
 
@@ -329,6 +334,8 @@ _ROOT: dict[str, Reader] = {
     "filters": _later_on,
     "users": users,
     "notifications": _later_on,
+    "produce": produce,
     "retention": _retention,
     "limits": _limits,
+    "publish": publish,
 }

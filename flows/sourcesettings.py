@@ -1,5 +1,6 @@
 """The `sources` section of the configuration, and what a command puts in its place."""
 
+import json
 import re
 from collections.abc import Iterable
 from dataclasses import replace
@@ -8,7 +9,9 @@ import yaml
 
 from engine.config import SourceSettings
 from engine.errors import ConfigurationError
+from engine.kafka_settings import KafkaConnection, KafkaSettings
 from engine.mapping import path_steps
+from flows.kafkasettings import is_brokers, is_topic, kafka_source
 from flows.yamlnodes import Faults, Node, scalar
 from flows.yamlreaders import Reader, entries, flag, listed, mapping, required, text, value_at
 
@@ -23,25 +26,27 @@ def _source(faults: Faults, node: Node, key: str) -> SourceSettings | None:
         "stdin": flag,
         "files": file_patterns,
         "follow": flag,
+        "kafka": kafka_source,
         "mapping": _mapping,
     }
-    found = mapping(faults, node, key, fields, ("kafka",))
+    found = mapping(faults, node, key, fields)
     named = required(faults, node, key, "name", found)
     if not isinstance(node, yaml.MappingNode):
         return None
     keys = {name for name, _, _ in entries(Faults(""), node, "")}
     if len(keys & {"stdin", "files", "kafka"}) != 1:
-        told = " and ".join(sorted(keys & {"stdin", "files", "kafka"})) or "neither"
-        faults.say(node, f"{key} must have either `stdin: true` or `files`, got {told}")
+        told = " and ".join(sorted(keys & {"stdin", "files", "kafka"})) or "none"
+        faults.say(node, f"{key} must have one of `stdin: true`, `files` and `kafka`, got {told}")
     elif found.get("stdin") is False:
         faults.must(
             value_at(node, "stdin"), f"{key}.stdin", "true, or left out in favour of `files`"
         )
-    elif found.get("follow") and "stdin" in keys:
+    elif found.get("follow") and keys & {"stdin", "kafka"}:
+        what = "stdin" if "stdin" in keys else "kafka"
         faults.must(
             value_at(node, "follow"),
             f"{key}.follow",
-            "left out with `stdin`, which is followed anyway",
+            f"left out with `{what}`, which is followed anyway",
         )
     return SourceSettings(**found) if named else None
 
@@ -108,11 +113,13 @@ def source_told(source: str, declared: Iterable[SourceSettings]) -> SourceSettin
         It cannot be a source, or it is open which of several mappings it has.
     """
     scheme = _SCHEME.match(source)
-    if scheme:
-        msg = f"`--source`: `{scheme[0]}` is not supported by this version, name files or -"
+    if scheme and scheme[1] != "kafka":
+        msg = (
+            f"`--source`: `{scheme[0]}` is not supported, name files, kafka://host:port/topic or -"
+        )
         raise ConfigurationError(msg)
     if not source:
-        msg = '`--source` must be a file, a pattern or -, got ""'
+        msg = '`--source` must be a file, a pattern, kafka://host:port/topic or -, got ""'
         raise ConfigurationError(msg)
     mappings = {one.mapping for one in declared}
     if len(mappings) > 1:
@@ -121,7 +128,17 @@ def source_told(source: str, declared: Iterable[SourceSettings]) -> SourceSettin
     name_mapping = mappings.pop() if mappings else ()
     if source == "-":
         return SourceSettings("stdin", stdin=True, mapping=name_mapping)
+    if scheme:
+        return SourceSettings("kafka", kafka=_topic_told(source), mapping=name_mapping)
     return SourceSettings("files", files=(source,), mapping=name_mapping)
+
+
+def _topic_told(source: str) -> KafkaSettings:
+    brokers, _, topic = source.removeprefix("kafka://").partition("/")
+    if not brokers or not is_brokers(brokers) or not is_topic(topic):
+        msg = f"`--source` must be kafka://host:port/topic, got {json.dumps(source)}"
+        raise ConfigurationError(msg)
+    return KafkaSettings(KafkaConnection(brokers), topic)
 
 
 def followed(sources: tuple[SourceSettings, ...]) -> tuple[SourceSettings, ...]:
@@ -133,6 +150,7 @@ def followed(sources: tuple[SourceSettings, ...]) -> tuple[SourceSettings, ...]:
         There are no files among them.
     """
     if not any(source.files for source in sources):
-        msg = "`--follow` must go with files, got standard input, which is followed anyway"
+        what = "a topic" if any(source.kafka for source in sources) else "standard input"
+        msg = f"`--follow` must go with files, got {what}, which is followed anyway"
         raise ConfigurationError(msg)
     return tuple(replace(source, follow=bool(source.files)) for source in sources)

@@ -59,7 +59,10 @@ def on_terminal(*words):
         (["sql", "select 1", "--limit-seconds", "soon"], "invalid float value: 'soon'"),
         (["sql", "select 1", "--limit-seconds", "0"], "`limit_seconds` must be above 0"),
         (["sql", "select 1", "--data", "nowhere"], "got nowhere, where there is none"),
-        (["run", "--source", "kafka://a/b"], "`kafka://` is not supported by this version"),
+        (
+            ["run", "--source", "kafka://a/b?"],
+            '`--source` must be kafka://host:port/topic, got "kafka',
+        ),
         (["run", "--source", "-", "--follow"], "`--follow` must go with files"),
         (["run", "--follow"], "`--follow` must go with files"),
         (["run", "nowhere.yaml"], "the configuration must be a readable file"),

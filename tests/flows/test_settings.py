@@ -167,8 +167,6 @@ FILES = "must be a path or pattern, or a list of these"
         ("data: !!python/name:os.system x", None),
         ("data: [1, 2", None),
         ("? [a]\n: 1", None),
-        # sections of later versions
-        ("sources: [{name: a, kafka: {}}]", "1: `sources[0].kafka` is not supported by this version"),
         # data and sources
         ('data: ""', '1: data must be text of 1 to 4,096 characters, got ""'),
         ("data: [a]", "1: data must be text of 1 to 4,096 characters, got a list of 1"),
@@ -177,11 +175,11 @@ FILES = "must be a path or pattern, or a list of these"
         ("sources: [{files: a}]", "1: sources[0].name must be given, got nothing"),
         (
             "sources: [{name: a}]",
-            "1: sources[0] must have either `stdin: true` or `files`, got neither",
+            "1: sources[0] must have one of `stdin: true`, `files` and `kafka`, got none",
         ),
         (
             "sources: [{name: a, files: b, stdin: true}]",
-            "1: sources[0] must have either `stdin: true` or `files`, got files and stdin",
+            "1: sources[0] must have one of `stdin: true`, `files` and `kafka`, got files and stdin",
         ),
         (
             "sources: [{name: a, stdin: false}]",
@@ -326,7 +324,7 @@ def test_overrides_take_the_place_of_what_the_file_says(tmp_path):
 @pytest.mark.parametrize(
     ("content", "told", "text"),
     [
-        (ONE, Overrides(source="kafka://b/c"), "`kafka://` is not supported by this version"),
+        (ONE, Overrides(source="nats://b/c"), "`nats://` is not supported, name files, kafka://"),
         (ONE, Overrides(source=""), "`--source` must be a file"),
         (ONE, Overrides(data=""), "`--data` must be a folder"),
         (TWO, Overrides(source="x"), "different mappings"),

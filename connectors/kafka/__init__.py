@@ -1,0 +1,3 @@
+"""Topics of Kafka: read as partitions, and written to with what a run finds."""
+
+__all__: list[str] = []
