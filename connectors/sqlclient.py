@@ -13,7 +13,7 @@ import json
 import os
 import socket
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -21,29 +21,34 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import orjson
 import pyarrow as pa
 
+from connectors.damage import PUBLISHED_NAME, STORE_NAME, check_files, damaged, is_damage
+from connectors.relationwire import Relation, received_relations
 from connectors.sqlwire import (
     REQUEST_BYTES_MAX,
+    TIME_LIMIT_MAX_S,
     TIME_LIMIT_S,
     FrameReader,
     check_time_limit,
+    raise_if_error,
     receive_json,
     send_json,
 )
-from engine.errors import ConfigurationError, NotFoundError, QueryError, StoreError
+from engine.errors import ConfigurationError, QueryError, StoreError
 
-__all__ = ["DATABASE_NAME", "LOCK_NAME", "Told", "call", "call_owner", "query"]
+__all__ = ["DATABASE_NAME", "LOCK_NAME", "Told", "call", "call_owner", "query", "relations"]
 
 if TYPE_CHECKING:
     import duckdb
 
 _Answer = TypeVar("_Answer")
 
-DATABASE_NAME = "bellwether.duckdb"
+DATABASE_NAME = STORE_NAME
 LOCK_NAME = "lock"
 
 _PATIENCE_S = 5.0  # for an owner that holds the lock and has no socket yet, or is just ending
 _PAUSE_S = 0.05
 _LOCK_BYTES_MAX = 1 << 16
+_MEMORY = "640MB"  # the owner's, for whole relations
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +158,52 @@ def call_owner(
         request,
         lambda connection: Told(_called(connection)),
         lambda _: None,
+    )
+
+
+def relations(
+    data: str,
+    names: Sequence[str],
+    take: Callable[[Iterator[Relation]], _Answer],
+    *,
+    time_limit_s: float = TIME_LIMIT_MAX_S,
+    published: bool = False,
+) -> _Answer:
+    """Hand whole relations, as they are at one commit, to `take`, and give what it gives.
+
+    Parameters
+    ----------
+    data : str
+    names : sequence of str
+        Public relations, in the order in which they are wanted.
+    take : callable
+        Takes each relation to its end before the next; called again where the owner ends midway.
+    time_limit_s : float
+    published : bool
+        Of the published copy, whether an owner runs or not.
+
+    Raises
+    ------
+    ConfigurationError
+        There is no such folder, nothing has been stored in it, or nothing was published.
+    QueryError
+        A relation cannot be read, or it takes too long.
+    StoreError
+        The file is damaged, or its owner does not answer.
+    """
+    from connectors.relations import read_relations  # noqa: PLC0415 - with DuckDB, as below
+
+    def from_file(folder: Path, name: str = DATABASE_NAME) -> _Answer:
+        with _opened(folder, 1, name, _MEMORY) as connection, _named(folder / name):
+            return take(read_relations(connection, names, time_limit_s))
+
+    if published:
+        check_time_limit(time_limit_s)
+        _check_folder(Path(data), data)
+        return from_file(Path(data), PUBLISHED_NAME)
+    request = {"relations": list(names), "limit_seconds": time_limit_s}
+    return _asked(
+        data, time_limit_s, request, lambda found: take(received_relations(found)), from_file
     )
 
 
@@ -268,30 +319,20 @@ def _from_owner(
 
 
 def _table(connection: socket.socket) -> pa.Table:
-    _raise_if_error(receive_json(connection))
+    raise_if_error(receive_json(connection))
     frames = io.BufferedReader(FrameReader(connection), 1 << 20)
     with pa.ipc.open_stream(frames) as stream:
         table = stream.read_all()
     while frames.read(1 << 20):
         pass  # up to the empty frame
-    _raise_if_error(receive_json(connection))
+    raise_if_error(receive_json(connection))
     return table
 
 
 def _called(connection: socket.socket) -> Any:
-    _raise_if_error(receive_json(connection))
+    raise_if_error(receive_json(connection))
     with io.BufferedReader(FrameReader(connection), 1 << 20) as frames:
         return orjson.loads(frames.read())["answer"]
-
-
-def _raise_if_error(message: dict[str, object]) -> None:
-    if "error" not in message:
-        return
-    text, kind = str(message["error"]), message.get("kind")
-    if kind == "fault":
-        msg = f"the running owner failed: {text}"
-        raise StoreError(msg)
-    raise NotFoundError(text) if kind == "not_found" else QueryError(text)
 
 
 def _from_file(folder: Path, sql: str, time_limit_s: float) -> pa.Table:
@@ -300,6 +341,7 @@ def _from_file(folder: Path, sql: str, time_limit_s: float) -> pa.Table:
     # One thread, as the owner has: sums of floats then come out the same, to the last bit.
     with (
         _opened(folder, 1) as connection,
+        _named(folder / DATABASE_NAME),
         answering(connection, sql, time_limit_s) as answer,
     ):
         return pa.Table.from_batches(list(answer.batches), answer.schema)
@@ -311,24 +353,46 @@ def _called_on_file(
     from connectors.calls import answered  # noqa: PLC0415 - with DuckDB, as below
     from connectors.calltable import calls_on_file, check_schema  # noqa: PLC0415
 
-    with _opened(folder, len(os.sched_getaffinity(0))) as connection:
+    with (
+        _opened(folder, len(os.sched_getaffinity(0))) as connection,
+        _named(folder / DATABASE_NAME),
+    ):
         check_schema(connection, folder)
         answer = answered(connection, calls_on_file(), name, arguments, time_limit_s)
     return orjson.loads(answer)
 
 
-def _opened(folder: Path, threads: int) -> "duckdb.DuckDBPyConnection":
+@contextlib.contextmanager
+def _named(path: Path) -> Iterator[None]:
+    """Tell damage that only a query comes upon as damage of the store."""
+    try:
+        yield
+    except QueryError as error:
+        cause = str(error.__cause__)
+        if is_damage(cause):
+            raise damaged(path, cause) from error
+        raise
+
+
+def _opened(
+    folder: Path, threads: int, name: str = DATABASE_NAME, memory: str | None = None
+) -> "duckdb.DuckDBPyConnection":
     import duckdb  # noqa: PLC0415 - takes 0.15 s, which asking an owner need not spend
 
     from connectors.sqlquery import DATABASE_CONFIG  # noqa: PLC0415 - as above
 
-    path = folder / DATABASE_NAME
+    path = folder / name
+    if name == DATABASE_NAME:
+        check_files(folder)
     if not path.exists():
-        msg = f"`--data` must be a data folder, got {folder}, which holds no {DATABASE_NAME} yet"
+        msg = f"`--data` must be a data folder, got {folder}, which holds no {name} yet"
         raise ConfigurationError(msg)
     try:
         config = {**DATABASE_CONFIG, "threads": threads}
+        config |= {"memory_limit": memory} if memory else {}
         return duckdb.connect(str(path), read_only=True, config=config)
     except duckdb.Error as error:
+        if is_damage(str(error)):
+            raise damaged(path, str(error)) from error
         msg = f"{path} cannot be opened: {' '.join(str(error).split())}"
         raise StoreError(msg) from error

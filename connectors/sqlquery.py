@@ -25,6 +25,7 @@ from typing import Protocol
 import duckdb
 import pyarrow as pa
 
+from connectors.damage import is_damage
 from connectors.sqlwire import TIME_LIMIT_S
 from engine.errors import QueryError
 
@@ -33,20 +34,22 @@ __all__ = [
     "Answer",
     "Cursors",
     "Reading",
+    "answered_in",
     "answering",
     "check_database",
     "reading",
 ]
 
 # What a database must be opened with before anybody's SQL may run on it: the owner's store and a
-# reader of the file alike. All settings are locked, but for the one that `answering` turns.
+# reader of the file alike. All settings are locked, but for the one that `answering` turns and the
+# one that the store does; nobody's SQL may set anything.
 DATABASE_CONFIG: dict[str, str | bool | int | float | list[str]] = {
     "enable_external_access": "false",
     "python_enable_replacements": "false",
     "autoinstall_known_extensions": "false",
     "autoload_known_extensions": "false",
     "allow_community_extensions": "false",
-    "allowed_configs": ["operator_memory_limit"],
+    "allowed_configs": ["operator_memory_limit", "checkpoint_threshold"],
     "lock_configuration": "true",
 }
 
@@ -108,11 +111,25 @@ def answering(
     with reading(connection, time_limit_s, gone) as ours:
         with ours.faults_named():
             _check(ours.cursor, sql)
-            reader = ours.cursor.sql(sql).to_arrow_reader(_ROWS)
-        try:
-            yield Answer(reader.schema, _taken(reader, ours))
-        finally:
-            reader.close()
+        with answered_in(ours, sql) as answer:
+            yield answer
+
+
+@contextmanager
+def answered_in(ours: "Reading", sql: str) -> Iterator[Answer]:
+    """Run a statement of ours in a transaction that is open, and hand out its rows.
+
+    Raises
+    ------
+    QueryError
+        It fails, or takes too long.
+    """
+    with ours.faults_named():
+        reader = ours.cursor.sql(sql).to_arrow_reader(_ROWS)
+    try:
+        yield Answer(reader.schema, _taken(reader, ours))
+    finally:
+        reader.close()
 
 
 @contextmanager
@@ -166,9 +183,11 @@ def check_database(connection: Cursors) -> None:
     )
     found = dict(rows.fetchall())
     for name, wanted in DATABASE_CONFIG.items():
-        value = f"[{', '.join(wanted)}]" if isinstance(wanted, list) else wanted
-        if found.get(name) != value:
-            msg = f"`{name}` must be {value} where others' SQL runs, got {found.get(name)}"
+        value, got = wanted, found.get(name)
+        if isinstance(wanted, list):  # a set to DuckDB: it tells them in any order
+            value, got = sorted(wanted), sorted(str(got).strip("[]").split(", "))
+        if got != value:
+            msg = f"`{name}` must be {value} where others' SQL runs, got {got}"
             raise ValueError(msg)
 
 
@@ -214,6 +233,11 @@ def _one_line_faults(check: Callable[[], None] = lambda: None) -> Iterator[None]
 
 
 def _one_line(text: str) -> str:
+    if is_damage(text):
+        return f"the store is damaged ({' '.join(text.split())}): see `bellwether repair`"
+    if text.startswith("Out of Memory Error"):
+        why = text.partition("\n")[0].partition(". ")[0]
+        return f"the query needs more memory, or room for temporary files, than there is: {why}"
     if "read-only mode" in text:
         return f"{_ONLY_READ}, got one that writes"
     head, _, place = text.partition("\n\nLINE ")
@@ -250,6 +274,8 @@ class Reading:
         self.cursor = cursors[0]
         self._connection, self._cursors = connection, cursors
         self._limit_s, self._gone = time_limit_s, gone
+        # Beside a writer there is one (`connectors.pressure.Pressure`).
+        self._pressed: Callable[[], bool] = getattr(connection, "pressed", lambda: False)
         self._deadline_s = time.monotonic() + time_limit_s
         self._why: str | None = None
         self._done = threading.Event()
@@ -295,6 +321,11 @@ class Reading:
                 self._why = f"the query must be done within {self._limit_s:g} s, and was stopped"
             elif self._why is None and self._gone():
                 self._why = "the query was stopped: nobody waits for it, or the owner is stopping"
+            elif self._why is None and self._pressed():
+                self._why = (
+                    "the query needs more memory than is left beside the run, and was stopped:"
+                    " ask for less, or again a little later"
+                )
             if self._why is not None:
                 # Again and again: what comes before a statement begins to run is forgotten.
                 for cursor in list(self._cursors):

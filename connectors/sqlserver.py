@@ -26,10 +26,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-
 from connectors.calls import Calls, answered
-from connectors.sqlquery import Answer, Cursors, answering, check_database
+from connectors.relations import Relations, stream
+from connectors.sqlquery import Cursors, answering, check_database
 from connectors.sqlwire import (
     TIME_LIMIT_S,
     FrameWriter,
@@ -106,8 +105,9 @@ class SqlServer:
     def close(self) -> None:
         """Stop what is running, within a fraction of a second, and remove the socket."""
         self._closing.set()
-        with contextlib.suppress(OSError):
-            self._socket.shutdown(socket.SHUT_RDWR)  # wakes the thread that waits in accept
+        with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as waking:
+            waking.settimeout(0.0)
+            waking.connect(self.path)  # wakes the thread that waits in accept
         if self._accepting.is_alive():
             self._accepting.join()
         self._socket.close()
@@ -146,7 +146,7 @@ class SqlServer:
             _check_caller(connection)
             request = receive_json(connection, within_s=self._silence_s)
             limit_s = self._limit(request)
-            question = _call_of(request) if "call" in request else _sql_of(request)
+            question = _question(request)
         except (QueryError, ValueError, RecursionError) as error:
             send_json(connection, {"error": _line(error), "kind": "query"})
             return
@@ -156,7 +156,16 @@ class SqlServer:
             # One look beyond the deadline, so that the reason can still be told.
             connection.settimeout(max(deadline_s - time.monotonic(), 0) + _LOOK_S)
 
-        if isinstance(question, str):
+        if isinstance(question, Relations):
+            question.send(
+                self._connection,
+                limit_s,
+                self._gone(connection),
+                connection=connection,
+                ready=ready,
+                closing=self._closing.is_set,
+            )
+        elif isinstance(question, str):
             self._answer_sql(connection, question, limit_s, ready)
         else:
             self._answer_call(connection, *question, limit_s, ready)
@@ -170,7 +179,7 @@ class SqlServer:
                 ready()
                 send_json(connection, {})
                 started = True
-                rows = _stream(answer, FrameWriter(connection, ready))
+                rows = stream(answer, FrameWriter(connection, ready))
             outcome: dict[str, Any] = {"rows": rows}
         except QueryError as error:
             outcome = {"error": str(error)}
@@ -222,6 +231,12 @@ class SqlServer:
         return check_time_limit(limit_s)
 
 
+def _question(request: dict[str, Any]) -> "str | Relations | tuple[str, dict[str, Any]]":
+    if "relations" in request:
+        return Relations.of(request["relations"])
+    return _call_of(request) if "call" in request else _sql_of(request)
+
+
 def _sql_of(request: dict[str, Any]) -> str:
     sql = request.get("sql")
     if not isinstance(sql, str):
@@ -268,18 +283,6 @@ def _check_caller(connection: socket.socket) -> None:
     if user not in {0, os.geteuid()}:
         msg = f"the owner answers its own user only, got user {user}"
         raise QueryError(msg)
-
-
-def _stream(answer: Answer, raw: FrameWriter) -> int:
-    rows = 0
-    with (
-        io.BufferedWriter(raw, _BUFFER_BYTES) as frames,
-        pa.ipc.new_stream(frames, answer.schema) as out,
-    ):
-        for batch in answer.batches:
-            out.write_batch(batch)
-            rows += batch.num_rows
-    return rows
 
 
 def _line(error: BaseException) -> str:

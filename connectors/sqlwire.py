@@ -28,7 +28,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from engine.errors import NotFoundError, QueryError
+from engine.errors import NotFoundError, QueryError, StoreError
 
 __all__ = [
     "REQUEST_BYTES_MAX",
@@ -38,6 +38,7 @@ __all__ = [
     "FrameWriter",
     "check_time_limit",
     "error_frame",
+    "raise_if_error",
     "receive_json",
     "send_json",
 ]
@@ -76,6 +77,17 @@ def error_frame(error: BaseException) -> dict[str, str]:
         kind = "not_found" if isinstance(error, NotFoundError) else "query"
         return {"error": str(error), "kind": kind}
     return {"error": f"{type(error).__name__}: {error}", "kind": "fault"}
+
+
+def raise_if_error(message: dict[str, object]) -> None:
+    """Raise what a frame of `error_frame`, or the end of an answer, tells."""
+    if "error" not in message:
+        return
+    text, kind = str(message["error"]), message.get("kind")
+    if kind == "fault":
+        msg = f"the running owner failed: {text}"
+        raise StoreError(msg)
+    raise NotFoundError(text) if kind == "not_found" else QueryError(text)
 
 
 def receive_json(

@@ -1,4 +1,4 @@
-"""The command `bellwether`: run, serve, sql, check, demo, anomaly, metrics and user.
+"""The command `bellwether`: run, serve, sql, export, repair, check, demo, anomaly, metrics, user.
 
 Exit codes: 0; 1 when the machine or the program is at fault (a locked or damaged data folder, a
 full disk, a fault of ours); 2 when the words of the command, the configuration, an input or a
@@ -8,7 +8,6 @@ query are.
 import argparse
 import os
 import sys
-import threading
 import traceback
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -17,8 +16,11 @@ from typing import IO, NoReturn
 
 from engine.errors import BellwetherError, ConfigurationError, StoreError
 from flows.anomalywords import words_of_anomaly
+from flows.exportwords import words_of_export, words_of_repair
+from flows.lettering import visible
 from flows.metricswords import words_of_metrics
 from flows.signals import Stopping, signal_kills
+from flows.standard import take_standard_streams
 from flows.userwords import words_of_user
 
 __all__ = ["main"]
@@ -29,6 +31,8 @@ _FORMATS = ("table", "csv", "json", "ndjson", "parquet")
 _SQL_BYTES_MAX = 1 << 20
 _ANOMALY = "Draw, list and change anomaly jobs."
 _USER = "Add, remove and list the users of the REST server, with their API keys."
+_EXPORT = "Write all results as Parquet files, as they are at one commit."
+_REPAIR = "Say what is damaged in a data folder and what can be restored, and do that."
 _METRICS = "Ask the metrics of jobs and models, of steps, and of processing."
 
 
@@ -40,31 +44,50 @@ def main(argv: Sequence[str] | None = None) -> int:
     argv : sequence of str or None
         The words behind `bellwether`; None: those of this process.
     """
+    told = argparse.Namespace(process_ends=argv is None, leaves_at_once=False)
+    if told.process_ends:
+        take_standard_streams()
+    code = _flushed(_done(argv, told))
+    if told.leaves_at_once:
+        # All is closed and flushed; to take the interpreter apart takes a fifth of a second more.
+        os._exit(code)
+    return code
+
+
+def _done(argv: Sequence[str] | None, told: argparse.Namespace) -> int:
     try:
-        told = _parser().parse_args(argv, argparse.Namespace(process_ends=argv is None))
-        command: Callable[[argparse.Namespace], int] = told.command
-        code = command(told)
-        sys.stdout.flush()
+        command: Callable[[argparse.Namespace], int] = _parser().parse_args(argv, told).command
+        return command(told)
     except BellwetherError as error:
         _say(str(error))
         return 1 if isinstance(error, StoreError) else 2
     except SystemExit as end:  # --help and --version
         return int(end.code or 0)
     except BrokenPipeError:
-        # Whoever reads has enough. What is still in the buffer must not be tried again at the end.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+        return 0  # whoever reads has enough
     except KeyboardInterrupt:
         return 130
     except Exception:  # noqa: BLE001 - the last place to tell of a fault of ours
         traceback.print_exc()
         return 1
+
+
+def _flushed(code: int) -> int:
+    """Write what is left; what cannot be written must not be tried again at the end."""
+    try:
+        sys.stderr.flush()
+        sys.stdout.flush()
+    except (StoreError, OSError) as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if isinstance(error, StoreError):
+            _say(str(error))
+            return code or 1
     return code
 
 
 def _say(message: str) -> None:
     for line in message.splitlines() or [""]:
-        sys.stderr.write(f"bellwether: {line}\n")
+        sys.stderr.write(f"bellwether: {visible(line)}\n")
 
 
 # ---- the words -------------------------------------------------------------------------------
@@ -105,6 +128,11 @@ def _parser() -> argparse.ArgumentParser:
     _words_of_run(command("run", _run, "Read events to the end of the input, or for ever."))
     _words_of_serve(command("serve", _serve, "Run, and answer over REST meanwhile."))
     _words_of_sql(command("sql", _sql, "Ask the results, also while a run goes on."))
+    for name, help_text, words in (
+        ("export", _EXPORT, words_of_export),
+        ("repair", _REPAIR, words_of_repair),
+    ):
+        words(commands.add_parser(name, help=help_text, description=help_text, allow_abbrev=False))
     check = command("check", _check, "Check a configuration file and say what would run.")
     check.add_argument("config", metavar="CONFIG", help="the YAML file")
     _words_of_demo(command("demo", _demo, "Watch a real model on real data, with a report."))
@@ -126,7 +154,9 @@ def _words_of_run(run: argparse.ArgumentParser) -> None:
         "config", metavar="CONFIG", nargs="?", help="YAML file; everything has a default"
     )
     run.add_argument(
-        "--source", metavar="PATH|-", help="files (a path or a pattern), or - for standard input"
+        "--source",
+        metavar="PATH|-",
+        help="files (a path or a pattern), - for standard input, or kafka://host:port/topic",
     )
     run.add_argument("--data", metavar="DIR", help=f"the data folder (default: {_DATA})")
     run.add_argument("--follow", action="store_true", help="wait for more at the end of files")
@@ -202,16 +232,17 @@ def _demo(told: argparse.Namespace) -> int:
 
 
 def _stopped_by_signals(
-    told: argparse.Namespace, act: Callable[[argparse.Namespace, threading.Event], int]
+    told: argparse.Namespace, act: Callable[[argparse.Namespace, Stopping], int]
 ) -> int:
-    stopping = Stopping()
+    stopping = Stopping(process_ends=told.process_ends)
     try:
-        return act(told, stopping.event)
+        return act(told, stopping)
     finally:
-        stopping.done(process_ends=told.process_ends)
+        stopping.done()
+        told.leaves_at_once = told.process_ends
 
 
-def _run_until(told: argparse.Namespace, stop: threading.Event) -> int:
+def _run_until(told: argparse.Namespace, stopping: Stopping) -> int:
     from engine.config import Settings  # noqa: PLC0415 - each command loads what it needs
     from flows.settings import Overrides, load  # noqa: PLC0415
 
@@ -225,14 +256,15 @@ def _run_until(told: argparse.Namespace, stop: threading.Event) -> int:
         raise ConfigurationError(msg)
     from flows.run import run  # noqa: PLC0415 - loads Bytewax
 
-    return run(settings, mails_to=sys.stdout if told.dry_run_mail else None, stop=stop)
+    mails_to = sys.stdout if told.dry_run_mail else None
+    return run(settings, mails_to=mails_to, stop=stopping.begun())
 
 
 def _serve(told: argparse.Namespace) -> int:
     return _stopped_by_signals(told, _serve_until)
 
 
-def _serve_until(told: argparse.Namespace, stop: threading.Event) -> int:
+def _serve_until(told: argparse.Namespace, stopping: Stopping) -> int:
     from dataclasses import replace  # noqa: PLC0415
 
     from engine.config import Settings  # noqa: PLC0415
@@ -244,7 +276,7 @@ def _serve_until(told: argparse.Namespace, stop: threading.Event) -> int:
     from flows.serve import Address, serve  # noqa: PLC0415 - loads Bytewax and the web framework
 
     mails_to = sys.stdout if told.dry_run_mail else None
-    return serve(settings, Address(told.host, told.port), mails_to, stop)
+    return serve(settings, Address(told.host, told.port), mails_to, stopping.begun())
 
 
 def _check(told: argparse.Namespace) -> int:
@@ -255,17 +287,17 @@ def _check(told: argparse.Namespace) -> int:
         settings = load(told.config)
     except ConfigurationError as error:
         # As compilers do: the file and the line come first, so that an editor can jump there.
-        sys.stderr.write(f"{error}\n")
+        sys.stderr.write("".join(f"{visible(line)}\n" for line in str(error).splitlines()))
         return 2
     password_of(settings.smtp)
     sys.stdout.write(f"ok: {told.config}: {summary(settings)}\n")
     return 0
 
 
-def _demo_until(told: argparse.Namespace, stop: threading.Event) -> int:
+def _demo_until(told: argparse.Namespace, stopping: Stopping) -> int:
     from flows.demo import demo  # noqa: PLC0415 - loads River and Bytewax
 
-    return demo(told.data, told.seed, told.rows, stop)
+    return demo(told.data, told.seed, told.rows, stopping.begun())
 
 
 def _sql(told: argparse.Namespace) -> int:

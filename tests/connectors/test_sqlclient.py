@@ -192,7 +192,7 @@ def test_fault_what_a_killed_owner_committed_is_read_and_its_log_is_left(data):
 
 def test_error_a_damaged_file_is_told(data):
     (data / DATABASE_NAME).write_bytes(b"rubbish" * 5000)
-    with pytest.raises(StoreError, match=r"cannot be opened: .*not a valid DuckDB database file"):
+    with pytest.raises(StoreError, match=r"is damaged: .*not a valid DuckDB database file"):
         query(str(data), "SELECT 1")
 
 

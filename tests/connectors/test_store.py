@@ -155,8 +155,11 @@ def test_error_a_damaged_file_is_refused(tmp_path, capsys, damage):
         flipped = bytes(byte ^ 255 for byte in whole[4200:8192])
         path.write_bytes(whole[:4200] + flipped + whole[8192:])
     told = refused(tmp_path, capsys)
-    assert f"{path} cannot be opened: " in told
-    assert "restore the last backup" in told
+    if damage == "folder":
+        assert f"{path} cannot be opened: " in told
+    else:
+        assert f"{path} is damaged: " in told
+        assert f"bellwether repair --data {tmp_path}" in told
 
 
 def test_error_a_damaged_log_is_refused_and_kept(tmp_path, capsys):
@@ -171,7 +174,9 @@ def test_error_a_damaged_log_is_refused_and_kept(tmp_path, capsys):
     content = bytearray(log.read_bytes())
     content[len(content) // 2] ^= 1
     log.write_bytes(content)
-    assert "cannot be opened: " in refused(tmp_path, capsys)
+    told = refused(tmp_path, capsys)
+    assert "is damaged: " in told
+    assert "Corrupt WAL file" in told
     assert log.read_bytes() == content
 
 
