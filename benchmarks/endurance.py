@@ -33,10 +33,10 @@ sources: [{{name: piped, stdin: true}}]
 time: {{label_horizon: 2m, allowed_lateness: 1s}}
 retention: {{events: {kept_s}s, evaluations: 10m}}
 alert_rules:
-  - {{model: model-01, metric: accuracyRateMulticlass, bound: lower, threshold: 0.5, severity: warning,
-     lookback_period: 1, name: accuracy}}
-  - {{model: model-02, metric: accuracyRateMulticlass, bound: upper, threshold: 0.99, severity: warning,
-     lookback_period: 1, name: macro}}
+  - {{model: model-01, metric: accuracyRateMulticlass, bound: lower, threshold: 0.5,
+     severity: warning, lookback_period: 1, name: accuracy}}
+  - {{model: model-02, metric: accuracyRateMulticlass, bound: upper, threshold: 0.99,
+     severity: warning, lookback_period: 1, name: macro}}
 """
 _QUERIES = {
     "confusion matrix of a model": "SELECT label, prediction, sum(count) FROM confusion_matrix"

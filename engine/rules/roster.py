@@ -13,6 +13,7 @@ from engine.rules.panels import Panels
 from engine.rules.rowset import Rowset
 from engine.rules.states import NONE, SECOND_US
 from engine.rules.tracks import OTHER
+from engine.watermark import NEVER
 
 __all__ = ["MODEL_NO", "Roster", "chunks"]
 
@@ -100,9 +101,10 @@ class Roster:
         for model_no, name, group in rows:
             seen.setdefault((model_no, name), []).append(group)
             self._groups.setdefault((model_no, name), set()).add(group)
+        passed_us = NEVER if done_s == NONE else done_s * SECOND_US
         for panel in panels:
-            start = _after(done_s, panel)
             for model_no in sorted(panel.rules.keys() & self.started.keys()):
+                start = _after(passed_us, self.started[model_no], panel)
                 of_model: list[str | None] = [None]
                 if panel.group is not None:
                     of_model = seen.get((model_no, panel.group), [])
@@ -159,7 +161,7 @@ class Roster:
             self.started[number_] = first_us
             for panel in panels:
                 if panel.group is None and number_ in panel.rules:
-                    start = _after(int(arrival[place]) // SECOND_US, panel)
+                    start = _after(int(arrival[place]), first_us, panel)
                     panel.join(number_, None, first_us, start)
 
     def join_groups(self, panels: Panels, found: pa.Table) -> None:
@@ -184,7 +186,7 @@ class Roster:
             ).items():
                 for panel in panels:
                     if panel.group == name and model_no in panel.rules:
-                        start = _after(us // SECOND_US, panel)
+                        start = _after(us, self.started[model_no], panel)
                         panel.join(model_no, group, self.started[model_no], start)
         self._cursor.unregister("w_rows")
 
@@ -218,7 +220,12 @@ def _most(panels: Panels, name: str) -> int:
     return max(panel.track.series.limit for panel in panels if panel.group == name)
 
 
-def _after(time_s: int, panel: Panel) -> int:
-    """Give the first boundary behind a watermark."""
+def _after(watermark_us: int, first_us: int, panel: Panel) -> int:
+    """Give the first boundary behind a watermark.
+
+    Several inputs have no watermark before each has begun: then all is still to be evaluated from
+    the model's first event on.
+    """
     step = panel.track.step_s
-    return step if time_s == NONE else time_s // step * step + step
+    time_s = (first_us if watermark_us == NEVER else watermark_us) // SECOND_US
+    return time_s // step * step + step

@@ -18,6 +18,7 @@ from collections import defaultdict
 import pytest
 from alert_runs import configuration, notifications, smtp, statuses
 from commands import COMMAND, assert_equal, done, encoded, eventually, one, owned, relations, rows
+from crash_settings import declared_rule
 from feeding import Feeder
 from rule_traces import declared, random_rules, trace
 from smtp_server import MailServer
@@ -32,22 +33,6 @@ FAULTS = (
     *("DATA forget", "DATA forget"),
     *(None,) * 6,
 )
-
-
-def declared_rule(settings):
-    """A rule as the configuration has it; those that could fire every few seconds must wait."""
-    often = settings.group_by or settings.lookback_s != 300
-    told = {
-        "subsequent_alert_wait_time": max(settings.wait_us / 60e6, 5 if often else 0),
-        "for": settings.hold_us / 60e6,
-        "lookback_period": settings.lookback_s and settings.lookback_s / 60,
-    }
-    names = ("model", "metric", "bound", "threshold", "severity", "name", "time_basis", "enabled")
-    names += ("on_no_data", "resolve_threshold", "min_sample_count", "min_label_coverage")
-    told |= {name: getattr(settings, name) for name in names}
-    if settings.group_by:
-        told |= {"group_by": settings.group_by, "group_limit": settings.group_limit}
-    return {name: value for name, value in told.items() if value is not None}
 
 
 def sections(port):

@@ -1,29 +1,25 @@
-"""Kill -9 at random moments: after the last restart every relation is what one calm run gives.
+"""Killed or stopped at random moments: after the last start every relation is as of one calm run.
 
-`BELLWETHER_KILLS` sets the number of kills (50 at night). With `BELLWETHER_KILL_FILE` the stream is
-that file instead of a made one.
+Many lines through three files at once; `test_fault_equivalence` has all types of events, and the
+other sources. `BELLWETHER_KILLS` sets the number of kills (50 at night).
 """
 
-import gzip
 import json
 import os
 import random
 import signal
 import subprocess
-import sys
 import time
-from pathlib import Path
 
-import duckdb
 import pytest
-import zstandard
+from commands import COMMAND, one
+from crash_attack import Attack, calm_run, through
+from crash_compare import differences
+from crash_sources import Files
 
-from engine.relations import VIEWS
-
-KILLS = int(os.environ.get("BELLWETHER_KILLS", "6"))
-COMMAND = [sys.executable, "-m", "flows", "run"]
-CLOCK = {"received_time", "updated_time", "processing_time_ms", "sent_time", "attempts"}
-START_MS = 1_700_000_000_000
+KILLS = int(os.environ.get("BELLWETHER_KILLS", "4"))
+START_MS, SEED = 1_700_000_000_000, 5
+SECTIONS = {"users": [{"username": "eve", "role": "administrator"}]}
 
 
 def made_lines(count, seed):
@@ -60,96 +56,32 @@ def made_lines(count, seed):
 
 
 @pytest.fixture(scope="module")
-def sources(tmp_path_factory):
-    given = os.environ.get("BELLWETHER_KILL_FILE")
-    if given:
-        return [given]
-    folder = tmp_path_factory.mktemp("stream")
+def made():
     lines = [json.dumps(event).encode() + b"\n" for event in made_lines(30_000, 11)]
-    parts = [b"".join(lines[nth::3]) for nth in range(3)]
-    (folder / "a.ndjson").write_bytes(parts[0])
-    (folder / "b.ndjson.gz").write_bytes(gzip.compress(parts[1], 1))
-    (folder / "c.ndjson.zst").write_bytes(zstandard.compress(parts[2]))
-    return sorted(map(str, folder.iterdir()))
-
-
-def configuration(folder: Path, sources) -> Path:
-    path = folder / "config.yaml"
-    files = "\n".join(f"      - {json.dumps(source)}" for source in sources)
-    path.write_text(
-        f"data: {json.dumps(str(folder / 'data'))}\n"
-        f"sources:\n  - name: stream\n    files:\n{files}\n"
-        "users:\n  - {username: eve, role: administrator}\n"
-    )
-    return path
-
-
-def run(path):
-    done = subprocess.run([*COMMAND, str(path)], capture_output=True, timeout=300, check=False)
-    assert done.returncode == 0, done.stderr.decode()
-
-
-def relations(folder):
-    """Every public relation without the clock's own columns, sorted."""
-    with duckdb.connect(str(folder / "data" / "bellwether.duckdb"), read_only=True) as connection:
-        found = {}
-        for name in VIEWS:
-            columns = [row[0] for row in connection.execute(f'DESCRIBE "{name}"').fetchall()]
-            kept = ", ".join(f'"{column}"' for column in columns if column not in CLOCK)
-            # A hash of the row stands for it where there are millions of them.
-            rows = connection.execute(
-                f"SELECT coalesce(md5(t::VARCHAR)[:12], '') FROM (SELECT {kept} FROM \"{name}\") t"
-                if name == "metric_values" and "BELLWETHER_KILL_FILE" in os.environ
-                else f'SELECT {kept} FROM "{name}"'
-            ).fetchall()
-            found[name] = sorted(map(repr, rows))
-        return found
+    return lambda folder: Files(folder, lines, lambda _: SECTIONS)
 
 
 @pytest.fixture(scope="module")
-def calm(sources, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("calm")
-    path = configuration(folder, sources)
-    began = time.monotonic()
-    run(path)
-    return relations(folder), time.monotonic() - began
+def calm(made, tmp_path_factory):
+    return calm_run(made(tmp_path_factory.mktemp("calm") / "store"))
 
 
-def assert_equal(found, expected):
-    """Compare without the runner's own diff, which takes minutes on large relations."""
-    for name, rows in expected.items():
-        apart = sorted(set(found[name]) ^ set(rows))[:4]
-        assert not apart, f"{name}: {apart}"
-        assert len(found[name]) == len(rows), name
+def test_fault_killed_runs_end_equal(made, calm, tmp_path):
+    assert one(calm.data, "SELECT count(*) FROM events")[0] > 10_000
+    figures = Attack(made, calm, tmp_path, seed=SEED).run(KILLS)
+    assert not figures.found, "\n".join(figures.found)
+    assert figures.kills.total() > 0, "no run was still going when it was killed"
 
 
-def test_fault_killed_runs_end_equal(sources, calm, tmp_path):
-    expected, calm_s = calm
-    assert sum(map(len, expected.values())) > 10_000
-    path = configuration(tmp_path, sources)
-    chance = random.Random(5)
-    hits = 0
-    for _ in range(KILLS):
-        process = subprocess.Popen([*COMMAND, str(path)], stderr=subprocess.DEVNULL)
-        time.sleep(chance.uniform(0.3, 0.3 + 0.5 * calm_s))
-        process.send_signal(signal.SIGKILL)
-        hits += process.wait() == -signal.SIGKILL
-    run(path)
-    assert hits, "no run was still going when it was killed"
-    found = relations(tmp_path)
-    assert_equal(found, expected)
-
-
-def test_fault_a_stopped_run_goes_on(sources, calm, tmp_path):
-    expected, calm_s = calm
-    path = configuration(tmp_path, sources)
+def test_fault_a_stopped_run_goes_on(made, calm, tmp_path):
+    source = made(tmp_path / "stopped")
     for number in (signal.SIGTERM, signal.SIGINT):
-        process = subprocess.Popen([*COMMAND, str(path)], stderr=subprocess.DEVNULL)
-        time.sleep(0.3 * calm_s)
+        process = source.start()
+        time.sleep(0.3 * calm.took_s)
         process.send_signal(number)
         assert process.wait(timeout=30) == 0
-    run(path)
-    assert_equal(relations(tmp_path), expected)
+    through(source, source.start())
+    assert differences(source.data, calm.data) == []
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -157,7 +89,14 @@ def test_fault_a_signal_after_the_last_commit_changes_nothing(tmp_path, number):
     (tmp_path / "a.ndjson").write_bytes(
         b'{"model_id": "m", "id": "1", "timestamp": 1700000000000}\n'
     )
-    words = [*COMMAND, "--source", str(tmp_path / "a.ndjson"), "--data", str(tmp_path / "data")]
+    words = [
+        *COMMAND,
+        "run",
+        "--source",
+        str(tmp_path / "a.ndjson"),
+        "--data",
+        str(tmp_path / "data"),
+    ]
     with subprocess.Popen(words, stderr=subprocess.PIPE) as process:
         assert b"1 event" in process.stderr.readline()  # the summary
         while process.poll() is None:
