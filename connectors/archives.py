@@ -130,12 +130,19 @@ class Plain:
         """Give the next bytes, `count` unless the file ends; see `Reader.read`."""
         try:
             chunk = os.pread(self._descriptor, count, self.consumed)
+            left = len(chunk) or os.fstat(self._descriptor).st_size - self.consumed
         except OSError as fault:
             msg = (
                 f"`files` must be readable, got {quoted(self._path)}: {fault.strerror} "
                 f"at byte {self.consumed}"
             )
             raise SourceError(msg) from fault
+        if left < 0:
+            msg = (
+                f"`files` must not be cut off while they are read, got {quoted(self._path)} with"
+                f" {self.consumed + left} bytes, of which {self.consumed} were read before"
+            )
+            raise SourceError(msg)
         self.consumed += len(chunk)
         return chunk
 

@@ -14,6 +14,7 @@ from typing import Protocol, TextIO
 from connectors.mail import compose
 from connectors.smtp import check_smtp, deliver
 from engine.config import SmtpSettings
+from engine.errors import StoreError
 from engine.notifications import Group, Outcome
 
 __all__ = ["DRY_SMTP", "Courier", "DryMailer", "Mailer"]
@@ -159,7 +160,7 @@ class DryMailer:
         try:
             self._stream.write(f"{head}\n{body}\n")
             self._stream.flush()
-        except (OSError, ValueError) as fault:
+        except (OSError, ValueError, StoreError) as fault:
             return Outcome(key, attempt, "retry", f"the mail could not be printed: {fault}")
         return Outcome(key, attempt, "printed")
 

@@ -6,18 +6,21 @@ and parks it with the server's reason. What only a person can repair in the conf
 a wrong password or an unknown certificate (530, 534, 535 and 538 among the 5xx), parks nothing: it
 would lose every alert until somebody sees it. It is tried again, with the reason, until it works.
 
-Limits: one attempt may take several times `timeout_s`, which bounds each step of the dialogue. A
-server that takes a mail and fails before it says so gets it again, with the same Message-ID.
-The password is in no outcome and no log.
+Limits: `timeout_s` bounds each wait for the server, and `_STEPS` times that the log-in, and each
+mail, however slowly it answers, byte by byte. A server that takes a mail and fails before it says
+so gets it again, with the same Message-ID. The password is in no outcome and no log.
 """
 
 import base64
 import contextlib
 import ipaddress
 import smtplib
+import socket
 import ssl
+import threading
 from collections.abc import Iterable, Iterator
 from email.utils import parseaddr
+from typing import Self
 
 from connectors.mail import ascii_domain, compose, one_line
 from engine.config import SmtpSettings
@@ -29,6 +32,7 @@ __all__ = ["SECURITIES", "check_smtp", "deliver", "send"]
 SECURITIES = ("none", "starttls", "tls")
 
 _REASON_CHARACTERS_MAX = 500
+_STEPS = 10  # of a dialogue, with encryption and log-in
 # RFC 4954 and RFC 3207: authentication or encryption is asked for; not about the mail.
 _CONFIGURATION_CODES = frozenset({530, 534, 535, 538})
 
@@ -108,20 +112,65 @@ def _connect(settings: SmtpSettings, password: str | None) -> smtplib.SMTP:
     _check_login(settings, password)
     host, port, timeout = settings.host, settings.port, settings.timeout_s
     server: smtplib.SMTP
-    if settings.security == "tls":
-        server = smtplib.SMTP_SSL(host, port, timeout=timeout, context=_context(settings))
-    else:
-        server = smtplib.SMTP(host, port, timeout=timeout)
-    try:
-        if settings.security == "starttls":
-            server.starttls(context=_context(settings))
-        server.ehlo_or_helo_if_needed()
-        if settings.username is not None and password is not None:
-            server.login(settings.username, password)
-    except BaseException:
-        server.close()
-        raise
+    with _Patience(_STEPS * timeout) as patience:
+        if settings.security == "tls":
+            server = _Encrypted(patience, host, port, timeout=timeout, context=_context(settings))
+        else:
+            server = _Plain(patience, host, port, timeout=timeout)
+        try:
+            if settings.security == "starttls":
+                server.starttls(context=_context(settings))
+            server.ehlo_or_helo_if_needed()
+            if settings.username is not None and password is not None:
+                server.login(settings.username, password)
+        except BaseException:
+            server.close()
+            raise
     return server
+
+
+class _Patience:
+    """Hangs up on a server when time is up; `server` is set once there is one."""
+
+    server: smtplib.SMTP | None = None
+
+    def __init__(self, limit_s: float, server: smtplib.SMTP | None = None) -> None:
+        self.server = server
+        self._timer = threading.Timer(limit_s, self._hang_up)
+        self._timer.daemon = True
+
+    def __enter__(self) -> Self:
+        self._timer.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._timer.cancel()
+
+    def _hang_up(self) -> None:
+        sock = None if self.server is None else self.server.sock
+        if sock is not None:
+            with contextlib.suppress(OSError):
+                sock.shutdown(socket.SHUT_RDWR)  # whoever waits for it wakes up
+
+
+class _Plain(smtplib.SMTP):
+    def __init__(self, patience: _Patience, host: str, port: int, *, timeout: float) -> None:
+        patience.server = self  # it waits for the greeting already while it is made
+        super().__init__(host, port, timeout=timeout)
+
+
+class _Encrypted(smtplib.SMTP_SSL):
+    def __init__(
+        self,
+        patience: _Patience,
+        host: str,
+        port: int,
+        *,
+        timeout: float,
+        context: ssl.SSLContext | None,
+    ) -> None:
+        patience.server = self
+        super().__init__(host, port, timeout=timeout, context=context)
 
 
 def _send(
@@ -133,7 +182,8 @@ def _send(
         return Outcome(group.group_id, group.attempt, "parked", str(fault))
     sender = ascii_domain(parseaddr(settings.sender)[1])
     try:
-        server.send_message(message, sender, [ascii_domain(group.destination)])
+        with _Patience(_STEPS * settings.timeout_s, server):
+            server.send_message(message, sender, [ascii_domain(group.destination)])
     except Exception as fault:  # noqa: BLE001 - a fault with one mail must not end all others
         reason = _reason(fault, settings, password)
         status = "parked" if _is_final(fault) else "retry"

@@ -11,7 +11,7 @@ BytewaxRuntimeError.
 import threading
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Generic, Protocol, TypeVar
 
 from bytewax.inputs import FixedPartitionedSource, StatefulSourcePartition
@@ -23,7 +23,9 @@ Out = TypeVar("Out")
 
 OnFault = Callable[[Exception], None]
 
-_IDLE = timedelta(milliseconds=5)
+_IDLE_S = 0.005
+# Bytewax waits by the wall clock: were that set back by an hour, a time ahead would be an hour off.
+_AT_ONCE = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Feed(Protocol[Item_co]):
@@ -46,7 +48,6 @@ class _Input(StatefulSourcePartition[Out, None], Generic[Out]):
         self._feed = feed
         self._stop = stop
         self._on_fault = on_fault
-        self._idle = False
 
     def next_batch(self) -> list[Out]:
         """Give one batch or none."""
@@ -62,13 +63,13 @@ class _Input(StatefulSourcePartition[Out, None], Generic[Out]):
             raise StopIteration from fault
         if batch is None and self._feed.finished:
             raise StopIteration
-        # A feed that has waited by itself has something under way.
-        self._idle = batch is None and time.monotonic() - asked < _IDLE.total_seconds()
+        if batch is None and time.monotonic() - asked < _IDLE_S:
+            time.sleep(_IDLE_S)  # a feed that has waited by itself has something under way
         return [] if batch is None else [batch]
 
-    def next_awake(self) -> datetime | None:
-        """Ask again in 5 ms when idle, else at once."""
-        return datetime.now(UTC) + _IDLE if self._idle else None
+    def next_awake(self) -> datetime:
+        """Ask again at once: `next_batch` has waited where that was of use."""
+        return _AT_ONCE
 
     def snapshot(self) -> None:
         """Nothing: the store knows the position."""

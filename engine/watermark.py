@@ -77,15 +77,18 @@ class Watermarks:
         self.overall_us = int(overall[-1])
         return np.asarray(overall[:-1], np.int64)
 
-    def rest(self, now_us: int, idle_timeout_us: int) -> bool:
-        """Let partitions that have been silent too long hold nobody back; True if one changed."""
-        silent = [
-            mark
-            for mark in self.marks.values()
-            if mark.live
-            and not (mark.idle or mark.finished or mark.heard_us is None)
-            and now_us - mark.heard_us >= idle_timeout_us
-        ]
+    def rest(self, now_us: int, idle_timeout_us: int, since_us: int = NEVER) -> bool:
+        """Let partitions that have been silent too long hold nobody back; True if one changed.
+
+        `since_us`: silence before then does not count.
+        """
+        silent = []
+        for mark in self.marks.values():
+            if mark.heard_us is None or not mark.live or mark.idle or mark.finished:
+                continue
+            mark.heard_us = min(max(mark.heard_us, since_us), now_us)
+            if now_us - mark.heard_us >= idle_timeout_us:
+                silent.append(mark)
         # One after the other, as they fell silent: how often somebody looks decides nothing.
         for mark in sorted(silent, key=lambda mark: (mark.heard_us or 0, mark.max_event_us)):
             mark.idle = True

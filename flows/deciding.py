@@ -2,12 +2,13 @@
 
 import json
 import math
+from collections.abc import Callable
 
 from connectors.store import Store
 from engine.config import Settings
 from engine.errors import ConfigurationError
 
-__all__ = ["check_recount", "deciding", "pane_seconds"]
+__all__ = ["agree", "pane_seconds"]
 
 _PUBLIC_PANE_S = 60
 
@@ -20,7 +21,31 @@ def pane_seconds(settings: Settings) -> int:
     return math.gcd(*spans)
 
 
-def check_recount(store: Store, stored: str, told: str) -> None:
+def agree(store: Store, settings: Settings, pane_s: int, recount: Callable[[], None]) -> bool:
+    """Bring what is stored into line with the settings that it depends on.
+
+    Returns
+    -------
+    bool
+        Whether `recount` was called.
+
+    Raises
+    ------
+    ConfigurationError
+        It would have to be, and what it needs was dropped.
+    """
+    told, stored = _deciding(settings, pane_s), store.setting("deciding")
+    changed = stored is not None and stored != told
+    if stored is not None and changed:
+        _check_recount(store, stored, told)
+        recount()
+    store.remember("deciding", told)
+    store.remember("pane_s", str(pane_s))
+    store.remember("label_horizon_us", str(settings.time.label_horizon_us))
+    return changed
+
+
+def _check_recount(store: Store, stored: str, told: str) -> None:
     """Refuse a change that would count anew from events that retention has dropped."""
     if store.setting("events_dropped") is None:
         return
@@ -33,7 +58,7 @@ def check_recount(store: Store, stored: str, told: str) -> None:
     raise ConfigurationError(msg)
 
 
-def deciding(settings: Settings, pane_s: int) -> str:
+def _deciding(settings: Settings, pane_s: int) -> str:
     """Give, as text, the settings that stored outcomes and panes depend on."""
     models = sorted(
         (

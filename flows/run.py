@@ -13,6 +13,7 @@ from rich.console import Console
 
 from connectors.partition import Partition
 from engine.config import Settings
+from engine.errors import EndingError
 from engine.watermark import NEVER
 from flows.monitor import flow_of
 from flows.progress import Progress
@@ -65,6 +66,10 @@ def run_session(session: Session, beside: Callable[[], AbstractContextManager[ob
     """
     try:
         session.open()
+    except EndingError as ended:
+        _say(f"{ended}: nothing was read")
+        return 0
+    try:
         _tell_recount(session)
         for note in session.gate.notes():
             _say(note)
@@ -74,9 +79,8 @@ def run_session(session: Session, beside: Callable[[], AbstractContextManager[ob
         session.on_commit = lambda: _draw(progress, session)
         with beside():
             cli_main(flow_of(session), workers_per_process=1)  # type: ignore[no-untyped-call]
-        for fault in (session.fault, session.input_fault):
-            if fault is not None:
-                raise fault
+        if session.failure is not None:
+            raise session.failure
         _say(_summary(progress, session))
         for limit in sorted(session.monitor.limits_reached):
             _say(f"note: {_LIMIT_NAMES[limit]}; the rest is counted as __other__")

@@ -21,6 +21,7 @@ from connectors.partition import Partition
 from connectors.sqlquery import Cursors
 from connectors.sqlserver import SqlServer
 from connectors.store import Store
+from connectors.storefaults import store_fault
 from engine.batch import Batch
 from engine.config import Settings
 from engine.counts import Counts
@@ -28,11 +29,15 @@ from engine.decode import canonical
 from engine.errors import EndingError, StoreError
 from engine.monitor import Monitor
 from engine.processing.declared import declare_catalogues
+from engine.topics import count_messages
 from flows.ahead import Ahead, Ended
+from flows.breakable import breakable
 from flows.changing import Changing
-from flows.deciding import check_recount, deciding, pane_seconds
-from flows.inputs import Inputs, Resume, open_inputs
+from flows.deciding import agree, pane_seconds
+from flows.inputs import Inputs, Resume, open_inputs, state_of
+from flows.looking import Looking
 from flows.mailing import Mailing, declare_told, password_of
+from flows.publishing import Publishing
 from flows.reading import reader_of
 from flows.references import read_references
 from flows.refreshing import Refreshing
@@ -98,6 +103,7 @@ class Session:
         self.intake: Intake | None = None
         self.rested_s = time.monotonic()
         self.stop = stop or threading.Event()
+        self._looking = Looking(now_us())
         self.counts = Counts()
         self.partitions: Sequence[Partition] = ()
         self.fault: BaseException | None = None
@@ -134,20 +140,12 @@ class Session:
         self._store = store
         try:
             store.begin()
-            self.settings = self.gate.load(store.cursor)
-            self.mailing = Mailing(self.settings, password, self._mails_to)
-            pane_s = pane_seconds(self.settings)
-            self.monitor = Monitor(store.cursor, self.settings, pane_s, canonical, _elapsed_ms)
-            self._agree(store, pane_s)
-            declare_told(store.cursor, self.settings)
-            declare_catalogues(store.cursor, self.settings)
-            self.monitor.watch()
-            self.monitor.save()
-            self.monitor.retain(now_us())
-            resume = self.monitor.resume()
+            pane_s, resume = self._make_ready(store, password)
             readers = [reader_of(self.settings, pane_s) for _ in range(_READERS)]
-            read_references(self.settings, self.monitor, resume, readers[0], now_us())
-            inputs = self._given or open_inputs(self.settings, resume)
+            with breakable(store.cursor, self.stop):
+                read_references(self.settings, self.monitor, resume, readers[0], now_us())
+            inputs = self._given or open_inputs(self.settings, resume, self.stop.is_set)
+            self._given = inputs
             self.partitions = [*inputs.partitions, *self._intake_of(store, resume)]
             for partition in inputs.partitions:  # what is handed in holds nobody back before it is
                 self.monitor.open_partition(
@@ -164,14 +162,33 @@ class Session:
             # While the first blocks are read and decoded the rest gets ready.
             self.ahead.start(now_us())
             store.publish()
+            self.publishing = Publishing(self.settings.publish, store)
             self.refreshing = Refreshing(store.readers(), self.settings)
             self.calls = {**self.refreshing.calls, **user_calls(self.gate)}
             self.server = SqlServer(store.readers(), calls=self.calls)
             self.server.start()
             store.announce(str(self.server.path))
-        except BaseException:
+        except BaseException as fault:
             self.close()
-            raise
+            told = store_fault(fault, store.folder)
+            if told is None or told is fault:
+                raise
+            raise told from fault
+
+    def _make_ready(self, store: Store, password: str | None) -> tuple[int, Resume]:
+        """Bring the stored results into line with the settings; gives pane, s, and positions."""
+        with breakable(store.cursor, self.stop):
+            self.settings = self.gate.load(store.cursor)
+            self.mailing = Mailing(self.settings, password, self._mails_to)
+            pane_s = pane_seconds(self.settings)
+            self.monitor = Monitor(store.cursor, self.settings, pane_s, canonical, _elapsed_ms)
+            self.recounted = agree(store, self.settings, pane_s, self.monitor.recount)
+            declare_told(store.cursor, self.settings)
+            declare_catalogues(store.cursor, self.settings)
+            self.monitor.watch()
+            self.monitor.save()
+            self.monitor.retain(now_us())
+        return pane_s, self.monitor.resume()
 
     def _intake_of(self, store: Store, resume: Resume) -> list[Intake]:
         if not self.serving:
@@ -179,17 +196,6 @@ class Session:
         start = resume.get((Intake.source, Intake.name), (0, None, None))[0]
         self.intake = Intake(store.readers(), start)
         return [self.intake]
-
-    def _agree(self, store: Store, pane_s: int) -> None:
-        """Bring what is stored into line with the settings that it depends on."""
-        told, stored = deciding(self.settings, pane_s), store.setting("deciding")
-        if stored is not None and stored != told:
-            check_recount(store, stored, told)
-            self.recounted = True
-            self.monitor.recount()
-        store.remember("deciding", told)
-        store.remember("pane_s", str(pane_s))
-        store.remember("label_horizon_us", str(self.settings.time.label_horizon_us))
 
     def close(self) -> None:
         """Let everything go; what was not committed is as if it had never been read."""
@@ -201,8 +207,11 @@ class Session:
             with contextlib.suppress(AttributeError):
                 getattr(self, part).close()
         self._write_last(store)
+        self._publish_last()
         for partition in self.partitions:
             partition.close()
+        if self._given is not None:
+            self._given.close()
         store.close()
 
     def _write_last(self, store: Store) -> None:
@@ -215,17 +224,26 @@ class Session:
             refreshing.write(store.cursor)
             store.commit()
 
+    def _publish_last(self) -> None:
+        publishing: Publishing | None = getattr(self, "publishing", None)
+        if publishing is not None and not self._in_transaction:
+            with contextlib.suppress(duckdb.Error):
+                publishing.finish(self.stop.is_set, well=self.fault is None)
+
     # ---- work -------------------------------------------------------------------------------
 
     def take(self, item: Batch | Ended) -> None:
         """Take one batch, or the end of a partition, into the open transaction."""
+        self._looking.look(now_us())
         self._begin()
         if isinstance(item, Ended):
-            state = self._state(item.source, item.partition)
+            state = state_of(self.ahead.partitions, item.source, item.partition)
             self.monitor.close_partition(item.source, item.partition, state)
         else:
-            state = self._state(item.block.source, item.block.partition)
+            block = item.block
+            state = state_of(self.ahead.partitions, block.source, block.partition)
             self.counts.add(self.monitor.take(item, state))
+            count_messages(self._store_open().cursor, item.block)
             if self.intake is not None and item.block.source == self.intake.source:
                 self.intake.taken(self._store_open().cursor, item)
 
@@ -252,17 +270,21 @@ class Session:
             self._begin()
             cursor = self._store_open().cursor
             try:
-                settings = pending.prepare(cursor, now_us(), self.monitor.watermark_us)
+                with breakable(cursor, self.stop):
+                    settings = pending.prepare(cursor, now_us(), self.monitor.watermark_us)
             except Exception as error:  # noqa: BLE001 - told to whoever asked
-                self._forget()
-                pending.failed(error)
+                try:
+                    self._forget()
+                finally:
+                    pending.failed(self._told(error))
                 continue
             try:
                 if settings is not None:
-                    self.monitor.change(settings)
+                    with breakable(cursor, self.stop):
+                        self.monitor.change(settings)
                 self.commit()
             except BaseException as error:
-                pending.failed(error)
+                pending.failed(self._told(error))
                 raise
             pending.done()
             self.settings = self.gate.configured.settings
@@ -282,9 +304,10 @@ class Session:
         """Note the passing of time while nothing comes: idle partitions hold nobody back."""
         if self._in_transaction:
             return
+        self.publishing.tick()
         self._begin()
         self.rested_s = time.monotonic()
-        moved = self.monitor.rest(now_us())
+        moved = self.monitor.rest(now_us(), self._looking.look(now_us()))
         if self.mailing.tick(self._store_open().cursor, now_us()) or self.refreshing.waits:
             self.commit()
         elif not moved:
@@ -317,10 +340,17 @@ class Session:
         # Large states do not go through the log, whose size else calls for a checkpoint.
         if self._replaced > _REPLACED_MAX and store.checkpoint():
             self._replaced = 0
+        self.publishing.tick(committed=True)
         self.mailing.after_commit()
         self.counts.alerts = self.mailing.given  # those that time alone gave, too
         if self.on_commit is not None:
             self.on_commit()
+
+    @property
+    def failure(self) -> BaseException | None:
+        """What has ended the run before its time; None where it was told to stop."""
+        found = (each for each in (self.fault, self.input_fault) if each is not None)
+        return next((each for each in found if not isinstance(each, EndingError)), None)
 
     def drain(self) -> None:
         """Send what is left once everything is committed: some seconds, or less at a stop."""
@@ -330,11 +360,11 @@ class Session:
 
     def fail_input(self, fault: BaseException) -> None:
         """Keep a fault of the input; what came before it is still to be committed."""
-        self.input_fault = fault
+        self.input_fault = self._told(fault)
 
     def fail(self, fault: BaseException) -> None:
         """Keep a fault of a step, forget what was not committed, end the input."""
-        self.fault = fault
+        self.fault = self._told(fault)
         self.stop.set()
         self.gate.fail_all(EndingError("the run has failed"))
         if self.intake is not None:
@@ -342,6 +372,10 @@ class Session:
         if self._in_transaction:
             with contextlib.suppress(duckdb.Error):
                 self._forget()
+
+    def _told(self, fault: BaseException) -> BaseException:
+        """Give the message in place of a fault of the machine; any other fault as it is."""
+        return store_fault(fault, Path(self.settings.data)) or fault
 
     def _begin(self) -> None:
         if not self._in_transaction:
@@ -353,14 +387,6 @@ class Session:
         self._in_transaction, self._dirty_since = False, math.inf
         self.mailing.after_rollback()
         self._store_open().rollback()
-
-    def _state(self, source: str, name: str) -> str | None:
-        """Give what the partition wants back at a resume; good for all it has handed out."""
-        # Those found later are known to the reader alone.
-        for partition in self.ahead.partitions:
-            if (partition.source, partition.name) == (source, name):
-                return partition.state
-        return None
 
     def _store_open(self) -> Store:
         if self._store is None:

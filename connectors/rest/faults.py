@@ -6,6 +6,7 @@ What is neither is a fault of ours: 500, told in the contract's words without an
 log with all of them.
 """
 
+import errno
 import logging
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
@@ -25,6 +26,7 @@ from engine.errors import (
     ForbiddenError,
     NotFoundError,
     QueryError,
+    StoreError,
 )
 
 __all__ = ["Fault", "Render", "contract_route", "fault_of"]
@@ -39,7 +41,9 @@ _STATUS: tuple[tuple[type[Exception], int], ...] = (
     (EndingError, 503),
     (QueryError, 400),
     (ConfigurationError, 400),
+    (StoreError, 507),
 )
+_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 @dataclass(slots=True)
@@ -78,6 +82,8 @@ def fault_of(error: Exception) -> Fault:
         return _of_validation(error)
     if isinstance(error, HTTPException):
         return Fault(error.status_code, str(error.detail), headers=error.headers or {})
+    if isinstance(error, OSError) and error.errno in _FULL:
+        return Fault(507, "there is no room on the disk for temporary files")
     for kind, status in _STATUS:
         if isinstance(error, kind):
             headers = {"Retry-After": str(_RETRY_S)} if status in {429, 503} else {}

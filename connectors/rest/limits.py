@@ -2,25 +2,23 @@
 
 A body is read whole before its route runs, at most `BODY_BYTES_MAX` of it, and no longer than
 `BODY_S` in all: a thousand clients that send a byte a minute hold a socket each, no thread, and not
-for long. The same holds for the lines of the head (`SlowHeads`). All bodies that are being read or
-answered together take `BODIES_BYTES_MAX` at most; who comes beyond that is asked to come again.
+for long. The same holds for the lines of the head (`connectors.rest.connections`). All bodies that
+are being read or answered together take `BODIES_BYTES_MAX` at most; who comes beyond that is asked
+to come again.
 """
 
 import asyncio
 import contextlib
-from typing import Any
 
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
-from uvicorn.protocols.http.h11_impl import H11Protocol
 
-__all__ = ["BODY_BYTES_MAX", "HEAD_BYTES_MAX", "Limits", "SlowHeads"]
+__all__ = ["BODY_BYTES_MAX", "HEAD_BYTES_MAX", "Limits"]
 
 BODY_BYTES_MAX = 16 << 20  # as the body comes; what is packed in it has limits of its own
 BODIES_BYTES_MAX = 256 << 20
 BODY_S = 60.0
 HEAD_BYTES_MAX = 32 << 10
-HEAD_S = 15.0
 
 _HEADERS = ((b"x-content-type-options", b"nosniff"), (b"cache-control", b"no-store"))
 
@@ -99,28 +97,3 @@ def _hardened(send: Send) -> Send:
         await send(message)
 
     return give
-
-
-class SlowHeads(H11Protocol):
-    """uvicorn's protocol, with an end to connections that do not get a request's head sent."""
-
-    def connection_made(self, transport: Any) -> None:
-        """Begin to wait for a first request."""
-        super().connection_made(transport)
-        self._began = False
-        self._waiting = self.loop.call_later(HEAD_S, self._give_up)
-
-    def data_received(self, data: bytes) -> None:
-        """Take in what came; a request that has begun is no longer waited for."""
-        super().data_received(data)
-        if self.cycle is not None:
-            self._began = True
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """Stop waiting."""
-        self._waiting.cancel()
-        super().connection_lost(exc)
-
-    def _give_up(self) -> None:
-        if not self._began and not self.transport.is_closing():
-            self.transport.close()

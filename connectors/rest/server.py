@@ -9,15 +9,18 @@ import threading
 import uvicorn
 from fastapi import FastAPI
 
-from connectors.rest.limits import HEAD_BYTES_MAX, SlowHeads
+from connectors.rest.connections import bounded
+from connectors.rest.limits import HEAD_BYTES_MAX
 from engine.errors import ConfigurationError, StoreError
 
 __all__ = ["Server"]
 
 _START_S = 30.0
 _STOP_S = 5.0
-_BACKLOG = 2048
+# So many may be taken in at one go, beyond the bound, before those are let go that have to.
+_BACKLOG = 512
 _CONNECTIONS_MAX = 4096
+_OTHER_FILES = 512  # of the store, the sources, and whatever else the process has open
 
 
 class Server:
@@ -29,6 +32,8 @@ class Server:
     host : str
     port : int
         0: any that is free; `port` then tells which.
+    connections_max : int
+        Open at once; fewer, where the process may not have so many files open.
 
     Raises
     ------
@@ -36,19 +41,20 @@ class Server:
         The address is none, or is taken.
     """
 
-    def __init__(self, app: FastAPI, host: str, port: int) -> None:
+    def __init__(
+        self, app: FastAPI, host: str, port: int, connections_max: int = _CONNECTIONS_MAX
+    ) -> None:
         self._socket = _bound(host, port)
         self.host, self.port = host, int(self._socket.getsockname()[1])
         config = uvicorn.Config(
             app,
-            http=SlowHeads,
+            http=bounded(_allowed(connections_max)),
             ws="none",
             lifespan="off",
             log_level="warning",
             access_log=False,
             server_header=False,
             h11_max_incomplete_event_size=HEAD_BYTES_MAX,
-            limit_concurrency=_CONNECTIONS_MAX,
             backlog=_BACKLOG,
             timeout_keep_alive=30,
             timeout_graceful_shutdown=int(_STOP_S),
@@ -65,7 +71,6 @@ class Server:
         StoreError
             It does not come up.
         """
-        _allow_connections()
         self._thread.start()
         waited = threading.Event()
         for _ in range(int(_START_S / 0.01)):
@@ -122,12 +127,15 @@ def _bound(host: str, port: int) -> socket.socket:
     return made
 
 
-def _allow_connections() -> None:
-    """Let the process have as many open files as it may."""
+def _allowed(connections: int) -> int:
+    """Let the process have that many files more, or as many as it may; gives how many."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = (
-        min(2 * _CONNECTIONS_MAX, hard) if hard != resource.RLIM_INFINITY else 2 * _CONNECTIONS_MAX
-    )
-    if soft < wanted:
+    wanted = connections + _BACKLOG + _OTHER_FILES
+    if soft < wanted and soft != resource.RLIM_INFINITY:
+        soft = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
         with contextlib.suppress(OSError, ValueError):
-            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == resource.RLIM_INFINITY:
+        return connections
+    return max(16, min(connections, soft - _BACKLOG - _OTHER_FILES))
