@@ -25,10 +25,11 @@ from connectors.sqlserver import remove_stale
 from connectors.storefaults import store_fault
 from engine.asking import first, number
 from engine.errors import StoreError
+from engine.kept import LOG_TEXT, make_log
 from engine.migrations import MIGRATIONS
 from engine.panes import text
 from engine.relations import MACROS, VIEWS
-from engine.rows import SCHEMA_VERSION, TABLES
+from engine.rows import SCHEMA_VERSION, make_tables
 
 __all__ = ["FILE_NAME", "LOCK_NAME", "FolderLock", "Store"]
 
@@ -190,8 +191,7 @@ class Store:
         if number(self.cursor, _COUNT_TABLES):
             found = "tables of something else"
             raise self._not_ours(found)
-        for name, columns in TABLES.items():
-            self.cursor.execute(f"CREATE TABLE {name} ({columns})")
+        make_tables(self.cursor)
         self.remember("schema_version", str(SCHEMA_VERSION))
         self.remember("hash_probe", self._probe())
 
@@ -202,9 +202,10 @@ class Store:
         self.commit()
 
     def _write_views(self) -> None:
-        views = hashlib.sha256(json.dumps([VIEWS, MACROS]).encode()).hexdigest()
+        views = hashlib.sha256(json.dumps([LOG_TEXT, VIEWS, MACROS]).encode()).hexdigest()
         if self.setting("views") == views:
             return
+        make_log(self.cursor)
         for name, select in VIEWS.items():
             self.cursor.execute(f'CREATE OR REPLACE VIEW "{name}" AS {select}')
         for name, macro in MACROS.items():
@@ -235,7 +236,7 @@ class Store:
             self.remember("schema_version", str(step))
         if self.setting("hash_probe") != self._probe():
             # DuckDB does not promise the same hash in every version: stored keys follow it.
-            for table in ("events_log", "votes_log"):
+            for table in ("events_kept", "votes_log"):
                 self.cursor.execute(f"UPDATE {table} SET key = hash(model_id, event_id)")
             self.cursor.execute("DELETE FROM seen_filters")
             for table, kind in (("runs_log", "run"), ("ingests_log", "ingest")):

@@ -22,7 +22,7 @@ from engine.query.names import ModelNames
 from engine.query.parse import parse
 from engine.query.parse_names import has_aggregate
 from engine.query.psi_buckets import psi_buckets
-from engine.query.stored_names import missing_names, stored_names
+from engine.query.stored_names import check_kept, missing_names, stored_names
 from engine.query.tree import Column, DriftQuery, Query, Source
 from engine.rules.definition import drift_step
 
@@ -72,6 +72,7 @@ def ask(
     missing = missing_names(cursor, names, tree)
     if missing is not None:
         tree = parse(query, missing)
+    check_kept(cursor, tree)
     if page is not None:
         tree = _paged(tree, page)
     _check_subqueries(tree, "query")
@@ -131,7 +132,9 @@ def _drift(
     names = stored_names(cursor, model)
     tree = parse_drift(query, names)
     missing = missing_names(cursor, names, tree)
-    return names, tree if missing is None else parse_drift(query, missing)
+    tree = tree if missing is None else parse_drift(query, missing)
+    check_kept(cursor, tree)
+    return names, tree
 
 
 def _relation(names: ModelNames, tree: DriftQuery) -> Any:

@@ -149,10 +149,14 @@ class Batch:
         `key` uint64 (hash of model_id and event_id), `model_id`, `event_id` string, `event_us`
         int64, `prediction` string, `prediction_number` double, `label` string, `label_number`
         double, `score` double, `positive_score` double, `job_id`, `batch_id`, `bucket_id` string,
-        `raw` string (the event as one JSON object), then one double column per property in
-        `properties`, under its qualified name (`features.age`; a further field: `age`).
+        `raw` string (the event as one JSON object; null of a plain one), `numbers` list of double
+        and `shape` int32 (of a plain one its numbers, and the place of their names in `shapes`:
+        `engine.typed`), then one double column per property in `properties`, under its qualified
+        name (`features.age`; a further field: `age`).
     properties : tuple of str
         Qualified names of the numeric property columns of `predictions`.
+    shapes : tuple of tuple of str
+        The names of the numbers of plain predictions.
     sparse : pyarrow.Table
         Numeric properties of the lines whose properties are not in the wide columns: `ordinal`
         int32, `property` string, `value` double.
@@ -179,3 +183,4 @@ class Batch:
     others: pa.Table
     rejects: pa.Table
     folded: Folded | None = None
+    shapes: tuple[tuple[str, ...], ...] = ()

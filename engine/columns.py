@@ -18,6 +18,7 @@ from engine.fields import classes, identifiers, number_texts, numbers, scalars, 
 from engine.lines import Lines, views
 from engine.proof import Marks, proven
 from engine.schema import OPTIONAL, OTHERS, Schema, qualified
+from engine.typed import Shape, plain_lines, typed
 
 __all__ = ["Clean", "read"]
 
@@ -37,12 +38,15 @@ class Clean:
     predictions, votes : pyarrow.Table
         As in `engine.batch.Batch`, without `position`, `key` and `positive_score`; the wide columns
         follow behind, those without any value left out.
+    shapes : tuple of Shape
+        What `shape` in the predictions counts from 0.
     """
 
     fine: Flags
     other: Flags
     predictions: pa.Table
     votes: pa.Table
+    shapes: tuple[Shape, ...] = ()
 
 
 def read(
@@ -71,7 +75,8 @@ def read(
     """
     answer = Answer(cursor, views(lines, rows), schema)
     schema.crowd.meet(answer.met())
-    fine = proven(answer, lines, marks, rows) & answer.objects() & _sound(answer, schema)
+    clean, bare = proven(answer, lines, marks, rows)
+    fine = clean & answer.objects() & _sound(answer, schema)
     event_us, timed = timestamps(answer.top["timestamp"], latest_us)
     model_id, named = identifiers(answer.top["model_id"])
     event_id, known = identifiers(answer.top["id"])
@@ -90,11 +95,22 @@ def read(
     said = {"label": label, "label_number": label_number}
     votes, voted = _votes(answer, head, said, fine & is_label)
     predictions, right = _predictions(answer, head, said, schema, fine & is_prediction)
-    raw = views(lines, rows[right]).cast(pa.string())
     place = predictions.schema.get_field_index("bucket_id") + 1
-    predictions = predictions.add_column(place, "raw", raw)
+    plain = (bare & plain_lines(answer))[right]
+    lists = typed(predictions, predictions.column_names[place:], plain)
+    predictions = predictions.add_column(place, "raw", _texts(lines, rows[right], ~lists.plain))
+    predictions = predictions.add_column(place + 1, "numbers", lists.numbers)
+    predictions = predictions.add_column(place + 2, "shape", lists.shape)
     fine = voted | right
-    return Clean(fine, _others(kind, ~fine), predictions, votes)
+    return Clean(fine, _others(kind, ~fine), predictions, votes, lists.shapes)
+
+
+def _texts(lines: Lines, rows: Ints, kept: Flags) -> Array:
+    """Return the lines that are kept as they are; null for all others."""
+    if not kept.any():
+        return pa.nulls(len(rows), pa.string())
+    texts = views(lines, rows[kept]).cast(pa.string())
+    return texts if kept.all() else texts.take(pa.array(np.cumsum(kept) - 1, mask=~kept))
 
 
 def _others(kind: Array, left: Flags) -> Flags:

@@ -380,6 +380,7 @@ class Settings:
     notifications: tuple[NotificationSettings, ...] = ()
     produce: tuple[ProduceSettings, ...] = ()
     retention_us: tuple[tuple[str, int], ...] = ()
+    keep_events: str = "all"  # or none: without their properties
     catalogues: Catalogues = field(default_factory=Catalogues)
     limits: Limits = field(default_factory=Limits)
     publish: PublishSettings | None = None

@@ -13,11 +13,11 @@ from operator import itemgetter
 
 import duckdb
 import numpy as np
-import orjson
 import pyarrow as pa
 
 from engine.arrays import Array, Flags, Ints
 from engine.batch import Batch, Block
+from engine.canonical import canonical
 from engine.columns import Clean, read
 from engine.lines import Lines, split
 from engine.mapping import Mapped
@@ -29,6 +29,7 @@ from engine.schema import CONTAINERS, OTHERS, OtherSchema, Schema, kind_of, qual
 from engine.strict import Event, Reader
 from engine.told import with_told
 from engine.type_signs import signs
+from engine.typed import NUMBERS, numbered
 from engine.values import Fault, cut
 
 __all__ = ["Decoder", "canonical"]
@@ -46,7 +47,7 @@ _PREFIXES = tuple(f"{container}." for container in CONTAINERS)
 
 def _schema(*columns: tuple[str, str]) -> pa.Schema:
     known: dict[str, pa.DataType] = {"i": pa.int32(), "l": pa.int64()}
-    known |= {"s": pa.string(), "d": pa.float64()}
+    known |= {"s": pa.string(), "d": pa.float64(), "n": NUMBERS}
     return pa.schema([(name, known[kind]) for kind, names in columns for name in names.split()])
 
 
@@ -59,6 +60,8 @@ _PREDICTIONS = _schema(
     ("s", "label"),
     ("d", "label_number score positive_score"),
     ("s", "job_id batch_id bucket_id raw"),
+    ("n", "numbers"),
+    ("i", "shape"),
 )
 _SPARSE = _schema(("i", "ordinal"), ("s", "property"), ("d", "value"))
 _VOTES = _schema(
@@ -72,17 +75,6 @@ _OTHERS = _schema(
     ("i", "ordinal"), ("s", "type model_id job_id event_id"), ("l", "event_us"), ("s", "raw")
 )
 _REJECTS = _schema(("i", "ordinal"), ("s", "reason field raw"))
-
-
-def canonical(raw: str) -> str:
-    """Return the canonical JSON text of an event: sorted keys, no blanks.
-
-    Ties between predictions with one id and timestamp are broken by it.
-
-    >>> canonical('{"b": 1.50, "a": "x"}')
-    '{"a":"x","b":1.5}'
-    """
-    return orjson.dumps(orjson.loads(raw), option=orjson.OPT_SORT_KEYS).decode()
 
 
 @dataclass(slots=True)
@@ -293,7 +285,7 @@ class Decoder:
             positive = self._positive.of(event.model_id or "", numbers)
             ids = (event.job_id, event.batch_id, event.bucket_id)
             said = (*event.prediction, *event.label, event.score, positive)
-            rows.predictions.append((row, *who, *said, *ids, raw))
+            rows.predictions.append((row, *who, *said, *ids, raw, None, None))
         elif event.type == "label":
             rows.votes.extend((row, *who, event.voter, *vote) for vote in event.votes)
         else:
@@ -319,7 +311,8 @@ class Decoder:
 
     def _batch(self, work: _Work) -> Batch:
         block, lines, rows = work.block, work.lines, work.rows
-        found = [part.predictions for part in work.parts if part.predictions.num_rows]
+        read = [part for part in work.parts if part.predictions.num_rows]
+        found, shapes = numbered([(part.predictions, part.shapes) for part in read])
         found = [_with_positive(table, self._positive.column(table)) for table in found]
         exact = _table(rows.predictions, _PREDICTIONS)
         predictions = _joined([*found, exact], _PREDICTIONS, ["ordinal"])
@@ -335,6 +328,7 @@ class Decoder:
             lines=len(lines),
             predictions=_placed(predictions, block, lines, keys.slice(0, count)),
             properties=properties,
+            shapes=shapes,
             sparse=_joined([rows.sparse()], _SPARSE, ["ordinal"]),
             votes=_placed(cast, block, lines, keys.slice(count)),
             others=_placed(others, block, lines),

@@ -10,6 +10,7 @@ import duckdb
 import pyarrow as pa
 
 from engine.asking import number
+from engine.kept import BARE
 from engine.panes import NUMBERS, dirty_span, pane_of, text
 from engine.schema import KNOWN
 
@@ -75,15 +76,24 @@ class EventSide:
             " FROM t_dirty"
         )
         cursor.execute(
-            "DELETE FROM value_panes USING t_dirty d"
-            " WHERE value_panes.model_id = d.model_id AND value_panes.pane_s = d.pane_s"
-        )
-        cursor.execute(
             f"CREATE OR REPLACE TEMP TABLE t_recount AS SELECT {_RECOUNTED}"
             f" FROM {_STORED} e JOIN t_dirty d ON d.model_id = {series} AND d.pane_s = {pane}"
             f" WHERE {dirty_span('e.event_time', self._pane_s)}"
         )
-        values: pa.Table = cursor.sql(_RECOUNT).to_arrow_table()
+        # Where properties were not stored, what a replaced event added to theirs stays.
+        cursor.execute(
+            "CREATE OR REPLACE TEMP TABLE t_bare AS SELECT DISTINCT model_id, pane_s"
+            f" FROM t_recount WHERE {BARE}"
+        )
+        cursor.execute(
+            "DELETE FROM value_panes USING t_dirty d WHERE value_panes.model_id = d.model_id"
+            " AND value_panes.pane_s = d.pane_s AND (property IN ('prediction', 'score')"
+            " OR (d.model_id, d.pane_s) NOT IN (FROM t_bare))"
+        )
+        values: pa.Table = cursor.sql(
+            f"SELECT * FROM ({_RECOUNT}) WHERE property IN ('prediction', 'score')"
+            " OR (model_id, pane_s) NOT IN (FROM t_bare)"
+        ).to_arrow_table()
         return values
 
     def recount(self, bounds: str, series: str, block_seq: int) -> pa.Table:
@@ -91,7 +101,7 @@ class EventSide:
         pane = pane_of("e.event_time", self._pane_s)
         self._cursor.execute(
             "CREATE OR REPLACE TEMP TABLE t_recount AS SELECT e.seq,"
-            f" {series} AS model_id, {pane} AS pane_s, e.raw, e.prediction_number, e.score"
+            f" {series} AS model_id, {pane} AS pane_s, {_SAID}"
             f" FROM {_STORED} e WHERE {bounds}"
         )
         self._cursor.execute(
@@ -102,14 +112,15 @@ class EventSide:
         return values
 
 
-_STORED = "(SELECT * FROM events_log ANTI JOIN events_retired USING (seq))"
-_RECOUNTED = "e.seq, d.model_id, d.pane_s, e.raw, e.prediction_number, e.score"
+_STORED = "(SELECT * FROM events_kept ANTI JOIN events_retired USING (seq))"
+_SAID = "e.line, e.shape_id, e.numbers, e.prediction_number, e.score"
+_RECOUNTED = f"e.seq, d.model_id, d.pane_s, {_SAID}"
 
 
 def _numbers_of(member: str) -> str:
     return (
         f"SELECT seq, model_id, pane_s, '{member}.' || j.key, j.value::DOUBLE"
-        f" FROM t_recount, json_each(raw, '$.{member}') j WHERE j.type IN {NUMBERS}"
+        f" FROM t_recount, json_each(line, '$.{member}') j WHERE j.type IN {NUMBERS}"
     )
 
 
@@ -124,8 +135,13 @@ WITH long(seq, model_id, pane_s, property, value) AS (
     UNION ALL {_numbers_of("predictions")}
     UNION ALL {_numbers_of("labels")}
     UNION ALL
-    SELECT seq, model_id, pane_s, j.key, j.value::DOUBLE FROM t_recount, json_each(raw) j
+    SELECT seq, model_id, pane_s, j.key, j.value::DOUBLE FROM t_recount, json_each(line) j
     WHERE j.type IN {NUMBERS} AND j.key NOT IN {_KNOWN}
+    UNION ALL
+    SELECT seq, model_id, pane_s, property, value FROM (
+        SELECT seq, model_id, pane_s, unnest(names) AS property, unnest(numbers) AS value
+        FROM t_recount JOIN shapes USING (shape_id)
+    ) WHERE value IS NOT NULL
 )
 SELECT model_id, pane_s, property, count(*) AS count, sum(value ORDER BY seq) AS sum,
     min(value) AS min, max(value) AS max

@@ -223,23 +223,26 @@ def _binned(rows: _Rows, kind: str, scores: Doubles, which: Flags) -> pa.Table:
 
 
 def _errors(rows: _Rows, bases: Sequence[str], counted: Flags) -> pa.Table:
-    error = rows.label_number - rows.prediction_number
+    with np.errstate(over="ignore"):
+        error = rows.label_number - rows.prediction_number
     chosen = np.flatnonzero(counted & ~np.isnan(error))
 
     def of(basis: str) -> pa.Table:
         groups, places = _panes(rows, basis, chosen)
         labels, off = rows.label_number[chosen], error[chosen]
         count = groups.counts()
-        mean = groups.sums(labels) / np.maximum(count, 1)
-        away = labels - mean[groups.of_row]
+        with np.errstate(over="ignore", invalid="ignore"):  # sums beyond all doubles are infinite
+            mean = groups.sums(labels) / np.maximum(count, 1)
+            away = labels - mean[groups.of_row]
+            squares, spread = groups.sums(off * off), groups.sums(away * away)
         return pa.table(
             {
                 **places.at(np.arange(len(groups))),
                 "count": count,
-                "squared_error": groups.sums(off * off),
+                "squared_error": squares,
                 "absolute_error": groups.sums(np.abs(off)),
                 "label_mean": mean,
-                "label_m2": groups.sums(away * away),
+                "label_m2": spread,
             }
         )
 

@@ -10,6 +10,7 @@ from engine.decode import canonical
 from engine.jobs.decisions import backfill_decisions
 from engine.jobs.deployments import backfill_deployments
 from engine.jobs.job_tables import JOB_TABLES
+from engine.kept import KEPT_TABLES, make_log
 from engine.outbox import OUTBOX_TABLES
 from engine.processing.processing import backfill as backfill_processing
 from engine.processing.processing_tables import PROCESSING_TABLES
@@ -68,10 +69,20 @@ def _add_changes(cursor: duckdb.DuckDBPyConnection) -> None:
 _ADDED_IN_6: Mapping[str, str] = {**TOPIC_TABLES, **PRODUCE_TABLES, **SEEN_TABLES}
 
 
-def _add_topics(cursor: duckdb.DuckDBPyConnection) -> None:
-    """Version 6: positions of topics, what is produced, filters; older stores have none of it."""
+def _keep_numbers(cursor: duckdb.DuckDBPyConnection) -> None:
+    """Version 6: predictions may be kept as lists of numbers; the stored ones stay as they are.
+
+    Positions of topics, what is produced, and filters are new: older stores have none of it.
+    """
     for name, columns in _ADDED_IN_6.items():
         cursor.execute(f"CREATE TABLE IF NOT EXISTS {name} ({columns})")
+    cursor.execute("ALTER TABLE events_log RENAME TO events_kept")
+    cursor.execute("ALTER TABLE events_kept RENAME COLUMN raw TO line")
+    cursor.execute("ALTER TABLE events_kept ALTER COLUMN line DROP NOT NULL")
+    cursor.execute("ALTER TABLE events_kept ADD COLUMN shape_id INTEGER")
+    cursor.execute("ALTER TABLE events_kept ADD COLUMN numbers DOUBLE[]")
+    cursor.execute(f"CREATE TABLE shapes ({KEPT_TABLES['shapes']})")
+    make_log(cursor)
 
 
 MIGRATIONS: Mapping[int, Callable[[duckdb.DuckDBPyConnection], None]] = {
@@ -79,6 +90,6 @@ MIGRATIONS: Mapping[int, Callable[[duckdb.DuckDBPyConnection], None]] = {
     3: _add_anomaly_jobs,
     4: _add_jobs,
     5: _add_changes,
-    6: _add_topics,
+    6: _keep_numbers,
 }
 """By the version that each leads to, from the one before."""

@@ -28,7 +28,7 @@ from engine.known import Known
 from engine.label_panes import LabelPanes
 from engine.lists import make_lists
 from engine.others import Others
-from engine.pairing import EVENT_COLUMNS, Paired, Pairing, count_winners
+from engine.pairing import Paired, Pairing, count_winners
 from engine.pieces import only_references, pieces
 from engine.positions import or_null, write_clock, write_partition
 from engine.recount import recount
@@ -37,6 +37,7 @@ from engine.rules.alerting import Lines
 from engine.rules.rowset import RowColumns
 from engine.rules.watch import Watch
 from engine.seen import Seen, drop, keys_of, load, probe, save
+from engine.shapes import Shapes
 from engine.stamping import event_rows, event_times, vote_lines, vote_rows
 from engine.watermark import NEVER, Mark, Watermarks
 
@@ -70,7 +71,9 @@ class Monitor:
         self._cursor = cursor
         self._settings = settings
         self._seen = Seen()
-        self._pairing = Pairing(cursor, self._seen, settings.time.label_horizon_us, canonical)
+        horizon_us, bare = settings.time.label_horizon_us, settings.keep_events == "none"
+        self._pairing = Pairing(cursor, self._seen, horizon_us, canonical, bare=bare)
+        self._shapes = Shapes(cursor)
         self._events = EventSide(cursor, pane_s)
         self._positives = positives_of(settings.models)
         self._labels = LabelPanes(cursor, self._positives, pane_s)
@@ -226,7 +229,7 @@ class Monitor:
         if len(batch.votes):
             probes = probe(keys_of(batch.votes)).behind(probes)
         paired, hits, touched = self._pairing.classify(batch.predictions, batch.votes, probes)
-        rows = event_rows(batch, marks, number, block_seq)
+        rows = self._shapes.kept(event_rows(batch, marks, number, block_seq), batch.shapes)
         rows = rows.append_column("series_id", self._known.admit_models(batch.predictions))
         rows = rows.append_column("fresh", pa.array(paired.fresh))
         votes = vote_rows(batch.votes, block_seq)
@@ -239,9 +242,7 @@ class Monitor:
             paired = count_winners(paired, rows, winners)
         cursor.register("b_predictions", rows.append_column("counted", pa.array(paired.counted)))
         self._pairing.remember(block_seq, batch.predictions, batch.votes, probes)
-        cursor.execute(
-            f"INSERT INTO events_log SELECT {EVENT_COLUMNS} FROM b_predictions WHERE counted"
-        )
+        cursor.execute(self._pairing.storing)
         again = (paired.fresh, votes, paired.clash) if paired.touched else None
         self._watch.take(batch, rows, lines, again)
         self._count_events(batch, rows, paired, block_seq)

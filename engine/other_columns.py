@@ -93,7 +93,7 @@ def read_others(
     answer = OtherAnswer(cursor, views(lines, rows), schema)
     schema.crowd.meet([*answer.doubles, *answer.texts])
     known = answer.code < len(OTHERS)
-    fine = known & proven(answer, lines, marks, rows)
+    fine = known & proven(answer, lines, marks, rows)[0]
     event_us, timed = _instants(answer, received_us, latest_us)
     fine &= timed & _amounts(answer) & _plain(answer) & _further(answer)
     ids, named = _identifiers(answer)

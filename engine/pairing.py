@@ -29,13 +29,14 @@ import pyarrow as pa
 
 from engine.asking import number
 from engine.consensus import decide
+from engine.kept import KEPT_COLUMNS, bare_sql, raw_sql
 from engine.seen import SEGMENT_BITS, Hits, Probes, Seen, keys_of
 
 __all__ = ["EVENT_COLUMNS", "Paired", "Pairing", "count_winners"]
 
-EVENT_COLUMNS = """seq, key, model_id, event_id, event_time, received_time, watermark, prediction,
-prediction_number, label, label_number, score, positive_score, job_id, batch_id, bucket_id,
-partition_id, position, raw"""
+EVENT_COLUMNS = ", ".join(KEPT_COLUMNS)
+_BARE_COLUMNS = f"{', '.join(KEPT_COLUMNS[:-3])}, NULL, NULL, NULL"
+"""The same of events that are stored without properties."""
 
 # What pairing needs of a stored event. The raw line is by far the widest column and is fetched for
 # ties alone: reading it took ten times as long as all others together.
@@ -84,6 +85,13 @@ class Pairing:
         Label horizon, µs.
     canonical : callable
         Canonical JSON of a raw event: breaks ties of time.
+    bare : bool
+        Whether events are stored without properties: then these break no ties.
+
+    Attributes
+    ----------
+    storing : str
+        The statement that stores the counted rows of `b_predictions`.
     """
 
     def __init__(
@@ -92,11 +100,16 @@ class Pairing:
         seen: Seen,
         horizon_us: int,
         canonical: Callable[[str], str],
+        *,
+        bare: bool = False,
     ) -> None:
         self._cursor = cursor
         self._seen = seen
         self._horizon_us = horizon_us
         self._canonical = canonical
+        self._said = bare_sql if bare else raw_sql
+        columns = _BARE_COLUMNS if bare else EVENT_COLUMNS
+        self.storing = f"INSERT INTO events_kept SELECT {columns} FROM b_predictions WHERE counted"
         self._next_outcome = 0
 
     def classify(
@@ -174,7 +187,7 @@ class Pairing:
             " WHERE NOT fresh"
         )
         self._cursor.execute(
-            f"CREATE OR REPLACE TEMP TABLE t_old AS SELECT {_PAIRED} FROM events_log"
+            f"CREATE OR REPLACE TEMP TABLE t_old AS SELECT {_PAIRED} FROM events_kept"
             f" SEMI JOIN touched USING (key) ANTI JOIN events_retired USING (seq) WHERE {where}"
         )
         self._cursor.execute(
@@ -216,8 +229,9 @@ class Pairing:
         if tied:
             rows = cursor.execute(
                 "SELECT seq, raw FROM (SELECT t.*, r.raw FROM t_ties t JOIN ("
-                " SELECT seq, raw FROM b_predictions WHERE NOT fresh UNION ALL"
-                " SELECT seq, raw FROM events_log WHERE seq >= (SELECT min(seq) FROM t_ties)"
+                f" SELECT seq, {self._said('b')} AS raw FROM b_predictions b WHERE NOT fresh"
+                f" UNION ALL SELECT seq, {self._said('e')} AS raw FROM events_kept e"
+                " WHERE seq >= (SELECT min(seq) FROM t_ties)"
                 " AND seq <= (SELECT max(seq) FROM t_ties)) r USING (seq))"
                 " QUALIFY count(DISTINCT raw)"
                 " OVER (PARTITION BY model_id, event_id, event_time) > 1"

@@ -76,8 +76,8 @@ class Answered(Protocol):
         """Return a number for each line; lines of one number are likely to have the same nulls."""
 
 
-def proven(answer: Answered, lines: Lines, marks: Marks, rows: Ints) -> Flags:
-    """Return which lines are clean by the proof at the top of this room.
+def proven(answer: Answered, lines: Lines, marks: Marks, rows: Ints) -> tuple[Flags, Flags]:
+    """Return which lines are clean by the proof at the top of this room, and which have no null.
 
     Parameters
     ----------
@@ -89,7 +89,7 @@ def proven(answer: Answered, lines: Lines, marks: Marks, rows: Ints) -> Flags:
         The lines asked for, ascending.
     """
     spare = marks.quotes[rows] - answer.marks()
-    fine = ~marks.suspect[rows]
+    fine, bare = ~marks.suspect[rows], spare == 0
     todo = np.flatnonzero(fine & (spare > 0))
     if len(todo):
         groups = answer.groups()[todo]
@@ -105,7 +105,7 @@ def proven(answer: Answered, lines: Lines, marks: Marks, rows: Ints) -> Flags:
     if len(doubtful):
         found = booleans(lines, rows[doubtful])
         fine[doubtful] = found == answer.booleans()[doubtful]
-    return fine
+    return fine, bare
 
 
 def _spend(answer: Answered, lines: Lines, rows: Ints, some: Ints, spare: Ints) -> None:

@@ -28,20 +28,20 @@ select
     e.score, e.positive_score,
     case when o.event_seq is null then e.label else o.label end = e.prediction as correct,
     e.job_id, e.batch_id, e.bucket_id,
-    json_merge_patch(
-        e.raw::json,
+    case when e.line is null then _kept_properties(e.shape_id, e.numbers) else json_merge_patch(
+        e.line::json,
         '{"type":null,"model_id":null,"id":null,"timestamp":null,"prediction":null,"label":null,
           "score":null,"features":null,"predictions":null,"labels":null,"job_id":null,
           "batch_id":null,"bucket_id":null}'::json,
-        case when json_type(e.raw, '$.labels') = 'OBJECT'
-            then e.raw::json -> '$.labels' else '{}'::json end,
-        case when json_type(e.raw, '$.predictions') = 'OBJECT'
-            then e.raw::json -> '$.predictions' else '{}'::json end,
-        case when json_type(e.raw, '$.features') = 'OBJECT'
-            then e.raw::json -> '$.features' else '{}'::json end
-    ) as properties,
+        case when json_type(e.line, '$.labels') = 'OBJECT'
+            then e.line::json -> '$.labels' else '{}'::json end,
+        case when json_type(e.line, '$.predictions') = 'OBJECT'
+            then e.line::json -> '$.predictions' else '{}'::json end,
+        case when json_type(e.line, '$.features') = 'OBJECT'
+            then e.line::json -> '$.features' else '{}'::json end
+    ) end as properties,
     e.position, e.seq
-from events_log as e
+from events_kept as e
 anti join events_retired as r on r.seq = e.seq
 left join (
     from outcomes as x anti join outcomes_retired as z on z.seq = x.seq where x.property = ''
@@ -67,7 +67,7 @@ from (
     from votes_log as v
     left join (
         select w.key, w.model_id, w.event_id, w.event_time
-        from events_log as w anti join events_retired as r on r.seq = w.seq
+        from events_kept as w anti join events_retired as r on r.seq = w.seq
     ) as e on e.key = v.key and e.model_id = v.model_id and e.event_id = v.event_id
 )
 """
@@ -97,7 +97,7 @@ left join (
 _JOBS = """
 select job_id from models_known where job_id is not null
 union
-select job_id from events_log where job_id is not null
+select job_id from events_kept where job_id is not null
 union
 select job_id from other_events where job_id is not null
 """

@@ -18,9 +18,9 @@ from engine.fold import positives_of
 from engine.jobs.decisions import backfill_decisions
 from engine.known import Known
 from engine.label_panes import LABELLED, LabelPanes
-from engine.panes import NUMBERS, text
 from engine.positive import places
-from engine.query.columns import pointer
+from engine.query.columns import StoredColumns
+from engine.query.names import ModelNames
 
 __all__ = ["recount"]
 
@@ -62,7 +62,7 @@ def recount(cursor: duckdb.DuckDBPyConnection, known: Known, pane_s: int, horizo
     _score_positives(cursor, known.declared)
     panes = LabelPanes(cursor, positives_of(known.declared.values()), pane_s)
     counter = _Counter(cursor, known, EventSide(cursor, pane_s), panes)
-    lines = number(cursor, "SELECT max(seq) + 1 FROM events_log")
+    lines = number(cursor, "SELECT max(seq) + 1 FROM events_kept")
     next_outcome = 1
     for low in range(0, lines, _RANGE):
         bounds = f"seq >= {low} AND seq < {low + _RANGE}"
@@ -78,7 +78,7 @@ def _settle(
     """Decide the outcomes of one range of events; gives the next free outcome number."""
     cursor.execute(
         "CREATE OR REPLACE TEMP TABLE t_winners AS SELECT seq, key, model_id, event_id,"
-        f" event_time FROM events_log ANTI JOIN events_retired USING (seq) WHERE {bounds}"
+        f" event_time FROM events_kept ANTI JOIN events_retired USING (seq) WHERE {bounds}"
     )
     cursor.execute(
         "CREATE OR REPLACE TEMP TABLE t_votes AS SELECT * FROM votes_log"
@@ -98,20 +98,17 @@ def _score_positives(
     cursor: duckdb.DuckDBPyConnection, declared: Mapping[str, ModelSettings]
 ) -> None:
     """Read the positive score of the stored events anew, as the decoder would."""
-    cursor.execute("UPDATE events_log SET positive_score = NULL WHERE positive_score IS NOT NULL")
+    cursor.execute("UPDATE events_kept SET positive_score = NULL WHERE positive_score IS NOT NULL")
     for model in declared.values():
-        if model.positive_property is None:
+        name = model.positive_property
+        if name is None:
             continue
-        pointers = [pointer(place) for place in places(model.positive_property)]
-        cases = " ".join(
-            f"WHEN json_type(raw, {text(pointer)}) IN {NUMBERS}"
-            f" THEN json_extract(raw, {text(pointer)})::DOUBLE"
-            for pointer in pointers
-        )
+        found = [StoredColumns(ModelNames(model.id)).json(each)[0] for each in places(name)]
+        cases = ", ".join(f"({each})" for each in found)
         cursor.execute(
-            "UPDATE events_log SET positive_score = p FROM (SELECT seq AS line, CASE"
-            f" {cases} END AS p FROM events_log WHERE model_id = $model)"
-            " WHERE seq = line AND p BETWEEN 0 AND 1",
+            "UPDATE events_kept SET positive_score = p FROM (SELECT seq AS own,"
+            f" coalesce({cases}) AS p FROM events_kept r WHERE model_id = $model)"
+            " WHERE seq = own AND p BETWEEN 0 AND 1",
             {"model": model.id},
         )
 
@@ -127,7 +124,7 @@ class _Counter:
 
     def count(self, bounds: str, block_seq: int) -> None:
         """Count the events within `bounds`, SQL over `seq`."""
-        stored = "events_log ANTI JOIN events_retired USING (seq)"
+        stored = "events_kept ANTI JOIN events_retired USING (seq)"
         models = self.cursor.sql(
             "SELECT model_id, job_id, epoch_us(event_time) AS event_us"
             f" FROM {stored} WHERE {bounds} ORDER BY seq"

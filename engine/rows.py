@@ -1,6 +1,7 @@
 """The tables under the public relations: their columns, and what each row means.
 
-Facts are append-only (`events_log`, `votes_log`, `outcomes`, `other_events`); what no longer holds
+Facts are append-only (`events_kept`, read as the view `events_log`: `engine.kept`; `votes_log`,
+`outcomes`, `other_events`); what no longer holds
 is named in `events_retired` and `outcomes_retired`, so that no wide row is ever rewritten. Every
 `…_panes` table holds deltas: amounts that add up per (model, basis, pane). Whole counts are taken
 back by a negative delta; sums of floats never are: their pane is computed anew from the events.
@@ -9,9 +10,12 @@ back by a negative delta; sums of floats never are: their pane is computed anew 
 `block_seq` is the `seq` of the first line of the block that wrote the row: the order of the deltas.
 """
 
+import duckdb
+
 from engine.anomaly_tables import ANOMALY_TABLES
 from engine.change_tables import CHANGE_TABLES
 from engine.jobs.job_tables import JOB_TABLES
+from engine.kept import KEPT_TABLES, make_log
 from engine.outbox import OUTBOX_TABLES
 from engine.processing.processing_tables import PROCESSING_TABLES
 from engine.produce_tables import PRODUCE_TABLES
@@ -20,25 +24,13 @@ from engine.seen import SEEN_TABLES
 from engine.steps.step_tables import STEP_TABLES
 from engine.topics import TOPIC_TABLES
 
-__all__ = ["SCHEMA_VERSION", "TABLES"]
+__all__ = ["SCHEMA_VERSION", "TABLES", "make_tables"]
 
 SCHEMA_VERSION = 6
 
 TABLES: dict[str, str] = {
     # ---- facts ------------------------------------------------------------------------------
-    "events_log": """
-        seq BIGINT NOT NULL,          -- running number of the line over all partitions
-        key UBIGINT NOT NULL,         -- hash of (model_id, event_id)
-        model_id VARCHAR NOT NULL, event_id VARCHAR NOT NULL,
-        event_time TIMESTAMP NOT NULL, received_time TIMESTAMP NOT NULL,
-        watermark TIMESTAMP,          -- in force before the line; NULL before the first event
-        prediction VARCHAR, prediction_number DOUBLE,
-        label VARCHAR, label_number DOUBLE,   -- the label inside the prediction
-        score DOUBLE, positive_score DOUBLE,
-        job_id VARCHAR, batch_id VARCHAR, bucket_id VARCHAR,
-        partition_id INTEGER NOT NULL, position BIGINT NOT NULL,
-        raw VARCHAR NOT NULL USING COMPRESSION zstd   -- a third smaller and faster to write
-    """,
+    **KEPT_TABLES,
     "events_retired": "seq BIGINT NOT NULL",
     "votes_log": """
         seq BIGINT NOT NULL, key UBIGINT NOT NULL,
@@ -130,3 +122,10 @@ TABLES: dict[str, str] = {
     **PRODUCE_TABLES,
     **SEEN_TABLES,
 }
+
+
+def make_tables(cursor: duckdb.DuckDBPyConnection) -> None:
+    """Make all tables, and the log as it is read, in an empty database."""
+    for name, columns in TABLES.items():
+        cursor.execute(f"CREATE TABLE {name} ({columns})")
+    make_log(cursor)

@@ -46,7 +46,8 @@ OTHERS = tuple(_FIELDS)
 RESERVED = (
     *("ordinal", "position", "key", "model_id", "event_id", "event_us", "prediction", "raw"),
     *("prediction_number", "label", "label_number", "score", "positive_score"),
-    *("job_id", "batch_id", "bucket_id", "seq"),
+    *("job_id", "batch_id", "bucket_id", "seq", "line", "numbers", "shape", "shape_id"),
+    *("event_time", "received_time", "watermark", "partition_id", "series_id", "fresh", "counted"),
 )
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from connectors.store import Store
 from engine.config import Settings
 from engine.errors import ConfigurationError
+from engine.kept import has_bare_events
 
 __all__ = ["agree", "pane_seconds"]
 
@@ -39,6 +40,8 @@ def agree(store: Store, settings: Settings, pane_s: int, recount: Callable[[], N
     if stored is not None and changed:
         _check_recount(store, stored, told)
         recount()
+    if settings.keep_events == "none":
+        store.remember("events_bare", "true")
     store.remember("deciding", told)
     store.remember("pane_s", str(pane_s))
     store.remember("label_horizon_us", str(settings.time.label_horizon_us))
@@ -46,13 +49,17 @@ def agree(store: Store, settings: Settings, pane_s: int, recount: Callable[[], N
 
 
 def _check_recount(store: Store, stored: str, told: str) -> None:
-    """Refuse a change that would count anew from events that retention has dropped."""
-    if store.setting("events_dropped") is None:
+    """Refuse a change that would count anew from what is not stored any more, or never was."""
+    if store.setting("events_dropped") is not None:
+        why = "once retention has dropped events"
+    elif has_bare_events(store.cursor):
+        why = "once events were stored without properties (keep_events: none)"
+    else:
         return
     before, now = json.loads(stored), json.loads(told)
     changed = ", ".join(name for name in now if now[name] != before.get(name))
     msg = (
-        f"{changed} must stay as before once retention has dropped events, since results are"
+        f"{changed} must stay as before {why}, since results are"
         " counted anew from the stored events when it changes; use another data folder"
     )
     raise ConfigurationError(msg)

@@ -38,7 +38,7 @@ from flows.sourcesettings import followed, source_told, sources
 from flows.steprulesettings import step_rules
 from flows.usersettings import notifications, users
 from flows.yamlnodes import Faults, Node, compose, scalar
-from flows.yamlreaders import Reader, duration_us, has_key, mapping, path, value_at, whole
+from flows.yamlreaders import Reader, choice, duration_us, has_key, mapping, path, value_at, whole
 
 __all__ = ["Overrides", "load", "summary"]
 
@@ -102,10 +102,11 @@ def summary(settings: Settings) -> str:
     counts = [_counted("metric", settings.metrics), _counted("alert rule", rules)]
     counts.append(_counted("anomaly job", settings.anomaly_jobs))
     counts.append(_counted("catalogue", settings.catalogues.declared))
+    kept = "" if settings.keep_events == "all" else "; events are stored without their properties"
     own = " and ".join(", ".join(count for count in counts if count).rsplit(", ", 1))
     return (
         f"{inputs} -> {settings.data}; {declared} learned from the events;"
-        f" windows of {time.lookback_s} s every {time.step_s} s{own and f'; {own}'}"
+        f" windows of {time.lookback_s} s every {time.step_s} s{own and f'; {own}'}{kept}"
     )
 
 
@@ -336,6 +337,7 @@ _ROOT: dict[str, Reader] = {
     "notifications": _later_on,
     "produce": produce,
     "retention": _retention,
+    "keep_events": choice("all", "none"),
     "limits": _limits,
     "publish": publish,
 }

@@ -14,7 +14,7 @@ from engine.anomaly.definition import jobs_of
 from engine.anomaly.gather.gather import Gathering
 from engine.config import AnomalyJobSettings, DetectorSettings, ModelSettings, Settings
 from engine.panes import quoted
-from engine.query.columns import StoredColumns
+from engine.query.columns import JsonColumns
 from engine.query.names import ModelNames
 from engine.rules.reader import read_rows
 from engine.rules.rowset import RowColumns
@@ -81,7 +81,7 @@ class Feeder:
         for name in TEXTS:
             made[name] = pa.array([row.get(name) for row in rows], pa.string())
         self.cursor.register("x_rows", pa.table(made))
-        stored = StoredColumns(ModelNames("m", complete=False))
+        stored = JsonColumns(ModelNames("m", complete=False))
         extra = [f"{stored.number(n)} AS {quoted('n:' + n)}" for n in self.columns.numbers]
         extra += [f"{stored.text(n)} AS {quoted('t:' + n)}" for n in self.columns.texts]
         return self.cursor.sql(f"SELECT {', '.join(['*', *extra])} FROM x_rows r").to_arrow_table()

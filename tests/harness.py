@@ -9,13 +9,12 @@ from engine.config import Settings
 from engine.decode import canonical
 from engine.monitor import Monitor
 from engine.relations import VIEWS
-from engine.rows import TABLES
+from engine.rows import make_tables
 
 
 def fresh_store():
     connection = duckdb.connect(config={"threads": 1})
-    for name, columns in TABLES.items():
-        connection.execute(f"CREATE TABLE {name} ({columns})")
+    make_tables(connection)
     for name, select in VIEWS.items():
         connection.execute(f'CREATE VIEW "{name}" AS {select}')
     return connection

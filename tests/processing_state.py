@@ -12,7 +12,7 @@ from engine.batch import Block
 from engine.decode import Decoder, canonical
 from engine.processing.processing import Processing
 from engine.processing.processing_views import PROCESSING_VIEWS
-from engine.rows import TABLES
+from engine.rows import make_tables
 from engine.seen import Seen
 
 RUN_TIMES = ("queue_time", "pre_time", "job_time", "post_time", "run_time", "stage_time")
@@ -31,8 +31,7 @@ class Stage:
 
     def __init__(self, merge_rows=8192):
         self.cursor = duckdb.connect(config={"threads": 1})
-        for name, columns in TABLES.items():
-            self.cursor.execute(f"CREATE TABLE {name} ({columns})")
+        make_tables(self.cursor)
         for name, select in PROCESSING_VIEWS.items():
             self.cursor.execute(f'CREATE VIEW "{name}" AS {select}')
         self.decoder = Decoder(duckdb.connect(), max_future_us=None, line_bytes=1 << 20)

@@ -24,6 +24,7 @@ from engine.query.parse import parse
 from engine.query.plan import ROW_COLUMNS, Amounts, Multiset, Plan
 from engine.query.projected import Projected
 from engine.query.tree import Call, Column, Condition, Query
+from engine.rows import make_tables
 from engine.values import number_text
 
 START = datetime.fromisoformat("2024-03-01")
@@ -42,7 +43,11 @@ NAMES = ModelNames(
     classes=("no", "yes"),
 )
 
-_CURSOR = duckdb.connect()
+CURSOR = duckdb.connect()
+make_tables(CURSOR)
+SAID = "SELECT $raw AS line, NULL::INTEGER AS shape_id, NULL::DOUBLE[] AS numbers"
+"""Of a row that is kept as JSON, what an event says."""
+_TYPES = {"shape_id": pa.int32(), "numbers": pa.list_(pa.float64())}
 _TIMES = {"event_time", "received_time", "label_time"}
 _NUMBERS = {"prediction_number", "label_number", "score", "positive_score"}
 
@@ -73,7 +78,7 @@ def row(index, time, *, features=None, predictions=None, labels=None, further=No
         "prediction": class_of(prediction), "prediction_number": number_of(prediction),
         "label": class_of(label), "label_number": number_of(label),
         "score": fields.get("score"), "positive_score": fields.get("positive"),
-        "raw": json.dumps(raw, ensure_ascii=False), "event": raw,
+        "line": json.dumps(raw, ensure_ascii=False), "event": raw,
     }  # fmt: skip
 
 
@@ -115,24 +120,25 @@ def random_rows(seed, count=120, *, regression=False, minutes=12.0):
 
 
 def table_of(rows):
-    """Rows as an Arrow table with ROW_COLUMNS."""
+    """Rows as an Arrow table with ROW_COLUMNS, and `raw`."""
     types = {
         name: pa.timestamp("us")
         if name in _TIMES
         else pa.float64()
         if name in _NUMBERS
-        else pa.string()
+        else _TYPES.get(name, pa.string())
         for name in ROW_COLUMNS
     }
-    return pa.table(
+    found = pa.table(
         {name: pa.array([each[name] for each in rows], types[name]) for name in ROW_COLUMNS}
     )
+    return found.append_column("raw", found["line"])
 
 
 def cursor_of(rows, name="rows"):
     """A connection on which the rows are a relation; the next call takes them away again."""
-    _CURSOR.register(name, table_of(rows))
-    return _CURSOR
+    CURSOR.register(name, table_of(rows))
+    return CURSOR
 
 
 def seconds(moment):

@@ -17,11 +17,21 @@ from types import MappingProxyType
 from typing import Literal
 
 from engine.jobs.event_buckets import bucket_sql
+from engine.kept import number_sql
 from engine.panes import text
 from engine.query.columns import class_text, pointer
 from engine.schema import CONTAINERS, KNOWN
 
-__all__ = ["COLUMNS", "MAX_DOTS", "Column", "Kind", "kind_of", "places", "value_sql"]
+__all__ = [
+    "COLUMNS",
+    "MAX_DOTS",
+    "Column",
+    "Kind",
+    "kind_of",
+    "number_of_field",
+    "places",
+    "value_sql",
+]
 
 Kind = Literal["text", "class", "number", "time", "property"]
 
@@ -115,7 +125,7 @@ def places(name: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(found))
 
 
-def value_sql(name: str, raw: str = "r.raw") -> str:
+def value_sql(name: str, raw: str) -> str:
     """Give SQL, JSON, of the value of a property; NULL where it is absent or null.
 
     A line where the first place has one is read once, any other one twice: all other places are
@@ -127,6 +137,18 @@ def value_sql(name: str, raw: str = "r.raw") -> str:
         f"coalesce(nullif(json_extract({raw}, {text(first)}), 'null'::JSON),"
         f" list_filter({listed}, lambda p: p <> 'null'::JSON)[1])"
     )
+
+
+def number_of_field(name: str) -> str | None:
+    """Give SQL, DOUBLE, of the value of a property of a plain row; None: it may be no number."""
+    found = []
+    for place in places(name):
+        keys = [key.replace("~1", "/").replace("~0", "~") for key in place[1:].split("/")]
+        if len(keys) == 1 and keys[0] in CONTAINERS:
+            return None  # a container as a whole
+        if len(keys) == 1 or (len(keys) == 2 and keys[0] in CONTAINERS):
+            found.append(number_sql(".".join(keys)))
+    return f"coalesce({', '.join(found)}, NULL)" if found else "NULL::DOUBLE"
 
 
 def _escaped(key: str) -> str:

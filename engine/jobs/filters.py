@@ -16,7 +16,7 @@ A line that cannot match is told by its bytes where that is possible, before its
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from engine.jobs.fields import COLUMNS, Column, places, value_sql
+from engine.jobs.fields import COLUMNS, Column, number_of_field, places, value_sql
 from engine.jobs.likely import COMPARE, SAME, likely_sql, scalar_text
 from engine.jobs.questions import Filter, numeric_text
 from engine.panes import NUMBERS, text
@@ -40,13 +40,17 @@ class Predicate:
     reads_labels : bool
         Whether it needs the label that holds: else it can be told of the event alone.
     reads_raw : bool
-        Whether it needs the JSON of the event.
+        Whether it needs what the event says beside its columns.
     """
 
     sql: str
     parameters: Mapping[str, object]
     reads_labels: bool
     reads_raw: bool
+
+
+def _reads_raw(sql: str) -> bool:
+    return "r.raw" in sql or "r.line" in sql
 
 
 class _Values:
@@ -76,7 +80,7 @@ def compile_filters(filters: tuple[Filter, ...]) -> tuple[Predicate, ...]:
         sql = _negatable(each, values)
         (labelled if any(name in sql for name in LABEL_COLUMNS) else event).append(sql)
     return tuple(
-        Predicate(" AND ".join(parts), values.bound, reads, any("r.raw" in sql for sql in parts))
+        Predicate(" AND ".join(parts), values.bound, reads, any(map(_reads_raw, parts)))
         for parts, reads in ((event, False), (labelled, True))
         if parts
     )
@@ -137,25 +141,45 @@ def _ordered(each: Filter, values: _Values, number: str, said: str) -> str:
 
 
 def _of_property(each: Filter, values: _Values) -> str:
-    found = value_sql(each.field)
+    number = number_of_field(each.field)
+    if number is None:
+        return _of_json(each, values, "r.raw")
+    plain = _of_number(each, values, number)
+    json = _of_json(each, values, "r.line")
+    return f"CASE WHEN r.shape_id IS NULL THEN {json} ELSE {plain} END"
+
+
+def _of_number(each: Filter, values: _Values, number: str) -> str:
+    """Compare a property of a plain row: a number, if it is there."""
     if each.operator == "exists":
-        likely = likely_sql(each, values.bind)
+        return f"({number}) IS NOT NULL"
+    if each.operator in COMPARE:
+        return _ordered(each, values, number, "NULL::VARCHAR")
+    if each.operator in SAME and not any(numeric_text(scalar_text(v)) for v in each.values):
+        return "false"
+    return _alike(each, values, f"({class_text(number)})")
+
+
+def _of_json(each: Filter, values: _Values, raw: str) -> str:
+    found = value_sql(each.field, raw)
+    if each.operator == "exists":
+        likely = likely_sql(each, values.bind, raw)
         there = f"{found} IS NOT NULL"
         return there if likely is None else f"CASE WHEN {likely} THEN {there} END"
     single, element = (_of_scalar(each, values, name) for name in ("v", "u"))
     listed = f"len(list_filter(v::JSON[], lambda u: {element})) > 0"
     # The function of one argument makes that the JSON of a line is read once.
     match = f"CASE WHEN json_type(v) = 'ARRAY' THEN {listed} ELSE {single} END"
-    exact = _at_once(each, values, f"list_transform([{found}], lambda v: {match})[1]")
-    likely = likely_sql(each, values.bind)
+    exact = _at_once(each, values, f"list_transform([{found}], lambda v: {match})[1]", raw)
+    likely = likely_sql(each, values.bind, raw)
     return exact if likely is None else f"CASE WHEN {likely} THEN {exact} END"
 
 
-def _at_once(each: Filter, values: _Values, exact: str) -> str:
+def _at_once(each: Filter, values: _Values, exact: str, raw: str) -> str:
     """Tell at once what has the usual type at the first place: it is all the same, and shorter."""
     place = text(places(each.field)[0])
     if each.operator not in COMPARE:
-        kind, said = f"json_type(r.raw, {place})", f"(r.raw ->> {place})"
+        kind, said = f"json_type({raw}, {place})", f"({raw} ->> {place})"
         alike = _alike(each, values, said)
         quick = f"CASE WHEN {kind} = 'VARCHAR' THEN {alike} ELSE {exact} END"
         if each.operator in SAME and not any(map(_ambiguous, map(scalar_text, each.values))):
@@ -164,7 +188,7 @@ def _at_once(each: Filter, values: _Values, exact: str) -> str:
     if not numeric_text(scalar_text(each.values[0])):
         return exact
     # Of all JSON only a number is one as it is written: a text has its quotation marks.
-    number = f"TRY_CAST(json_extract(r.raw, {place})::VARCHAR AS DOUBLE)"
+    number = f"TRY_CAST(json_extract({raw}, {place})::VARCHAR AS DOUBLE)"
     bound = f"{values.bind(float(each.values[0]))}::DOUBLE"
     return f"coalesce({number} {COMPARE[each.operator]} {bound}, {exact})"
 

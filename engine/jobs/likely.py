@@ -31,7 +31,7 @@ _BACKSLASH = "\\"
 _POWER = "-?[0-9.]+[eE]"  # whatever its digits say
 
 
-def likely_sql(each: Filter, bind: Callable[[str], str]) -> str | None:
+def likely_sql(each: Filter, bind: Callable[[str], str], raw: str) -> str | None:
     """Give SQL, true of every row ``r`` that matches; None: nothing can be told.
 
     Parameters
@@ -40,11 +40,13 @@ def likely_sql(each: Filter, bind: Callable[[str], str]) -> str | None:
         On a property, with an operator that is not negated.
     bind : callable
         Gives the name, in SQL, of a text.
+    raw : str
+        SQL of the JSON of the row.
     """
     pattern, texts = _told(each)
-    found = [] if pattern is None else [f"regexp_matches(r.raw, {bind(pattern)})"]
-    found += [f"contains(r.raw, {bind(each)})" for each in texts]
-    return " OR ".join([*found, f"contains(r.raw, {bind(_BACKSLASH)})"]) if found else None
+    found = [] if pattern is None else [f"regexp_matches({raw}, {bind(pattern)})"]
+    found += [f"contains({raw}, {bind(each)})" for each in texts]
+    return " OR ".join([*found, f"contains({raw}, {bind(_BACKSLASH)})"]) if found else None
 
 
 def _told(each: Filter) -> tuple[str | None, list[str]]:

@@ -26,7 +26,8 @@ OUTCOME = ("label", "label_number", "label_time", "label_source")
 
 _EVENT = (
     "e.seq, e.model_id, e.event_id, e.event_time, e.received_time, e.prediction,"
-    " e.prediction_number, e.score, e.job_id, e.batch_id, e.bucket_id, e.raw"
+    " e.prediction_number, e.score, e.job_id, e.batch_id, e.bucket_id,"
+    " e.line, e.shape_id, e.numbers, e.raw"
 )
 
 
@@ -50,7 +51,7 @@ def _any_event(
     cursor: duckdb.DuckDBPyConnection, where: str, values: dict[str, object] | None = None
 ) -> bool:
     """Tell whether there is such an event; row groups without any are passed over."""
-    return first(cursor, f"SELECT 1 FROM events_log WHERE {where} LIMIT 1", values) is not None
+    return first(cursor, f"SELECT 1 FROM events_kept WHERE {where} LIMIT 1", values) is not None
 
 
 def events_sql(wheres: Iterable[str], predicates: Iterable[Predicate], part: Part = None) -> str:

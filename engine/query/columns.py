@@ -1,12 +1,14 @@
 """Properties of stored rows as SQL, and the relations of rows that queries run over.
 
-A property is read from the event's JSON by an RFC 6901 pointer, so any name is only data. Class
+A property is read from the event's JSON by an RFC 6901 pointer, or from the numbers of a plain one
+by its name (`engine.kept`), so any name is only data. Class
 text is that of `engine.values.number_text`; DuckDB writes a double as Python's ``repr`` does.
 
 A named truth that was voted on lies in `outcomes`: `rows_sql` puts what holds in place of what the
 event itself said, so that it is read like any other property.
 """
 
+from engine.kept import number_sql
 from engine.panes import NUMBERS, quoted, text
 from engine.positive import places
 from engine.query.names import ModelNames
@@ -17,6 +19,7 @@ __all__ = [
     "ANYWHERE",
     "IDENTIFIERS",
     "TIMES",
+    "JsonColumns",
     "StoredColumns",
     "anywhere",
     "class_text",
@@ -149,8 +152,13 @@ class StoredColumns:
         return self.json(f"labels.{name}")[1]
 
     def json(self, name: str) -> tuple[str, str]:
-        """Give SQL for number and text of what the event's JSON has under a name."""
-        return _json_number("r.raw", name), _json_text("r.raw", name)
+        """Give SQL for number and text of what the event says under a name."""
+        kept = number_sql(name)
+        number, said = _json_number("r.line", name), _json_text("r.line", name)
+        return (
+            f"CASE WHEN r.shape_id IS NULL THEN {number} ELSE {kept} END",
+            f"CASE WHEN r.shape_id IS NULL THEN {said} ELSE {class_text(kept)} END",
+        )
 
     def _first_number(self, bare: str) -> str:
         """Give the number at the first place that has a value: a text there hides a later one."""
@@ -168,8 +176,16 @@ class StoredColumns:
         return self.json(name)
 
 
+class JsonColumns(StoredColumns):
+    """Reads the properties of events of any type, from their JSON `raw`."""
+
+    def json(self, name: str) -> tuple[str, str]:
+        """Give SQL for number and text of what the event's JSON has under a name."""
+        return _json_number("r.raw", name), _json_text("r.raw", name)
+
+
 def rows_sql(names: ModelNames, source: Source, truths: tuple[str, ...] = ("label",)) -> str:
-    """Select the rows of a model: the columns `plan.ROW_COLUMNS`, and `seq`.
+    """Select the rows of a model: the columns `plan.ROW_COLUMNS`, `seq`, and `raw`, the JSON.
 
     Parameters
     ----------
@@ -189,7 +205,7 @@ def rows_sql(names: ModelNames, source: Source, truths: tuple[str, ...] = ("labe
 
 
 def _stored(names: ModelNames, truths: tuple[str, ...]) -> str:
-    joins, raw, times = "", "e.raw", []
+    joins, raw, voted, times = "", "e.raw", [], []
     named = [name for name in truths if name != "label"]
     for index, name in enumerate(("", *named)):
         o = f"o{index}"
@@ -197,7 +213,7 @@ def _stored(names: ModelNames, truths: tuple[str, ...]) -> str:
             f" LEFT JOIN (SELECT * FROM outcomes ANTI JOIN outcomes_retired USING (seq)"
             f" WHERE property = {text(name)}) {o} ON {o}.event_seq = e.seq"
         )
-        said = _json_text("e.raw", f"labels.{name}") if name else "e.label"
+        said = _said(f"labels.{name}") if name else "e.label"
         if name or "label" in truths:
             times.append(
                 f"CASE WHEN {o}.event_seq IS NOT NULL"
@@ -206,14 +222,28 @@ def _stored(names: ModelNames, truths: tuple[str, ...]) -> str:
             )
         if name:
             raw = _overlaid(raw, o, name)
+            voted.append(f"{o}.event_seq IS NOT NULL")
+    line, shape_id = "e.line", "e.shape_id"
+    if voted:  # what was voted on is put into the JSON, which is read then
+        line = f"CASE WHEN {' OR '.join(voted)} THEN {raw} ELSE e.line END"
+        shape_id = f"CASE WHEN {' OR '.join(voted)} THEN NULL ELSE e.shape_id END"
     return (
         "SELECT e.seq, e.model_id, e.event_id, e.event_time, e.received_time,"
         f" {_latest(times)} AS label_time, e.prediction, e.prediction_number,"
         " CASE WHEN o0.event_seq IS NULL THEN e.label ELSE o0.label END AS label,"
         " CASE WHEN o0.event_seq IS NULL THEN e.label_number ELSE o0.label_number END"
         " AS label_number, e.score, e.positive_score, e.job_id, e.batch_id, e.bucket_id,"
-        f" {raw} AS raw FROM (SELECT * FROM events_log ANTI JOIN events_retired USING (seq)"
+        f" {line} AS line, {shape_id} AS shape_id, e.numbers, {raw} AS raw"
+        " FROM (SELECT * FROM events_log ANTI JOIN events_retired USING (seq)"
         f" WHERE model_id = {text(names.model_id)}) e{joins}"
+    )
+
+
+def _said(name: str) -> str:
+    """Give SQL, VARCHAR, of a property of a stored event ``e``."""
+    return (
+        f"CASE WHEN e.shape_id IS NULL THEN {_json_text('e.line', name)}"
+        f" ELSE {class_text(number_sql(name, 'e'))} END"
     )
 
 
@@ -258,7 +288,8 @@ def _reference(names: ModelNames, truths: tuple[str, ...]) -> str:
         f" CASE WHEN {labelled} THEN event_time END AS label_time, {values},"
         f" {_json_number('raw', 'score')} AS score,"
         f" CASE WHEN {positive} BETWEEN 0 AND 1 THEN {positive} END AS positive_score,"
-        f" job_id, {ids}, raw FROM (SELECT * FROM other_events WHERE type = 'reference'"
+        f" job_id, {ids}, raw AS line, NULL::INTEGER AS shape_id, NULL::DOUBLE[] AS numbers, raw"
+        " FROM (SELECT * FROM other_events WHERE type = 'reference'"
         f" AND model_id = {text(names.model_id)} QUALIFY event_id IS NULL OR row_number() OVER"
         " (PARTITION BY event_id ORDER BY event_time DESC NULLS LAST, raw DESC) = 1)"
     )

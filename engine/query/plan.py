@@ -25,10 +25,9 @@ __all__ = [
 ROW_COLUMNS = (
     *("model_id", "event_id", "event_time", "received_time", "label_time"),
     *("prediction", "prediction_number", "label", "label_number", "score", "positive_score"),
-    *("job_id", "batch_id", "bucket_id", "raw"),
+    *("job_id", "batch_id", "bucket_id", "line", "shape_id", "numbers"),
 )
-"""Columns of a row, as in `engine.rows` under events_log, with the label that holds; `raw` is the
-event as one JSON object."""
+"""Columns of a row, as in `engine.kept`, with the label that holds."""
 
 SCALE_BITS = 1074
 """An exact sum is a whole number of 2^-1074, the least positive float64."""

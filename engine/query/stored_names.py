@@ -13,13 +13,15 @@ import orjson
 
 from engine.asking import first
 from engine.config import ModelSettings
+from engine.errors import QueryError
+from engine.kept import has_bare_events
 from engine.query.columns import ANYWHERE, anywhere, pointer
 from engine.query.names import ModelNames, PropertyType
 from engine.query.parse_names import REGULAR, columns_in
 from engine.query.tree import Argument, DriftQuery, Query
 from engine.schema import CONTAINERS, KNOWN, qualified
 
-__all__ = ["SAMPLED", "Seen", "missing_names", "seen_properties", "stored_names"]
+__all__ = ["SAMPLED", "Seen", "check_kept", "missing_names", "seen_properties", "stored_names"]
 
 SAMPLED = 200
 """Rows that are read for the names in them: so many events, and so many of the reference set."""
@@ -35,7 +37,7 @@ class Seen:
 
 
 _LATEST = (
-    "SELECT raw FROM events_log WHERE seq IN (SELECT seq FROM events_log ANTI JOIN events_retired"
+    "SELECT raw FROM events_log WHERE seq IN (SELECT seq FROM events_kept ANTI JOIN events_retired"
     f" USING (seq) WHERE model_id = $model ORDER BY seq DESC LIMIT {SAMPLED})"
 )
 _REFERENCE = (
@@ -180,9 +182,31 @@ def _guessed(names: ModelNames, name: str) -> tuple[str, ...]:
     return anywhere(name.removeprefix(ANYWHERE)) if name.startswith(ANYWHERE) else (name,)
 
 
+def check_kept(cursor: duckdb.DuckDBPyConnection, tree: Query | DriftQuery) -> None:
+    """Refuse a query over properties of events that were stored without them.
+
+    Raises
+    ------
+    QueryError
+    """
+    if isinstance(tree, Query) and _innermost(tree).source == "reference":
+        return
+    named = sorted({name for name in _named(tree) if name != "*" and name not in REGULAR})
+    if named and has_bare_events(cursor):
+        msg = (
+            "a query must name columns alone where events are stored without their properties"
+            f" (`keep_events: none`), got {named[0].removeprefix(ANYWHERE)}"
+        )
+        raise QueryError(msg)
+
+
+def _innermost(tree: Query) -> Query:
+    return tree if tree.subquery is None else _innermost(tree.subquery)
+
+
 def _has_rows(cursor: duckdb.DuckDBPyConnection, model_id: str) -> bool:
     sql = (
-        "SELECT 1 WHERE EXISTS (SELECT 1 FROM events_log WHERE model_id = $model)"
+        "SELECT 1 WHERE EXISTS (SELECT 1 FROM events_kept WHERE model_id = $model)"
         " OR EXISTS (SELECT 1 FROM other_events WHERE type = 'reference' AND model_id = $model)"
     )
     return first(cursor, sql, {"model": model_id}) is not None
@@ -192,11 +216,17 @@ def _present(cursor: duckdb.DuckDBPyConnection, model_id: str, places: Iterable[
     """Give those of some qualified names that any row of a model has."""
     listed = list(places)
     bound: dict[str, object] = {f"p{i}": pointer(name) for i, name in enumerate(listed)}
-    found = ", ".join(f"bool_or(json_exists(raw, $p{i}))" for i in range(len(listed)))
+    bound |= {f"n{i}": name for i, name in enumerate(listed)}
+    found = ", ".join(
+        f"bool_or(CASE WHEN shape_id IS NULL THEN json_exists(line, $p{i})"
+        f" ELSE _kept_number(shape_id, numbers, $n{i}) IS NOT NULL END)"
+        for i in range(len(listed))
+    )
     row = first(
         cursor,
-        f"SELECT {found} FROM (SELECT raw FROM events_log WHERE model_id = $model UNION ALL"
-        " SELECT raw FROM other_events WHERE type = 'reference' AND model_id = $model)",
+        f"SELECT {found} FROM (SELECT line, shape_id, numbers FROM events_kept"
+        " WHERE model_id = $model UNION ALL SELECT raw, NULL, NULL FROM other_events"
+        " WHERE type = 'reference' AND model_id = $model)",
         {**bound, "model": model_id},
     )
     there = {name for name, has in zip(listed, row or (), strict=False) if has}

@@ -28,6 +28,8 @@ __all__ = ["RowColumns", "Rowset"]
 
 _REGULAR = re.compile(r"\br\.(" + "|".join(ROW_COLUMNS) + r")\b")
 _NAMED = re.compile(r'\br\."((?:n|t|at):(?:[^"]|"")*)"')
+_SAID = ("line", "shape_id", "numbers")
+"""Columns that have what an event says beside its other columns."""
 _LABEL = ("label", "label_number", "label_time")
 _SETTLED = {
     *("model_id", "event_id", "event_time", "prediction", "prediction_number"),
@@ -194,7 +196,7 @@ class Rowset:
                 wanted.append(f"CASE WHEN {sql} IS NOT NULL THEN r.event_time END AS {at}")
         if not wanted:
             return
-        source = rows.select(["raw", "event_time"])
+        source = rows.select([*_SAID, "event_time"])
         self._cursor.register("b_raw", source)
         found = self._cursor.sql(f"SELECT {', '.join(wanted)} FROM b_raw r").to_arrow_table()
         self._cursor.unregister("b_raw")
@@ -245,7 +247,7 @@ class Rowset:
         Pairing has found nearly all of it. What is wide lies in the log alone, and is read for the
         rows that need it: reading it takes longer than everything else together.
         """
-        wanted = {*self._columns.regular, *(["raw"] if self._from_raw() else [])}
+        wanted = {*self._columns.regular, *(_SAID if self._from_raw() else ())}
         narrow = [c for c in ROW_COLUMNS if c in _SETTLED and c not in _LABEL]
         wide = [c for c in ROW_COLUMNS if c in wanted and c not in {*_SETTLED, *_LABEL}]
         own = "label AS own_label, label_number AS own_label_number"
@@ -262,7 +264,7 @@ class Rowset:
         span = self._span(pairs) if wide else None
         if span is not None:
             far = (
-                f"SELECT seq, {', '.join(wide)} FROM events_log SEMI JOIN ({pairs}) USING (seq)"
+                f"SELECT seq, {', '.join(wide)} FROM events_kept SEMI JOIN ({pairs}) USING (seq)"
                 f" WHERE seq >= {span[0]} AND seq <= {span[1]}"
             )
             stored = f"SELECT o.*, {extra} FROM ({stored}) o LEFT JOIN ({far}) e USING (seq)"
@@ -319,7 +321,7 @@ class Rowset:
             f" ({arrival_us})::BIGINT AS arrival_us,"
             f" true AS changed, {model_no} AS model_no,"
             f" e.* EXCLUDE (seq, label, label_number), {label}{truths}"
-            " FROM (SELECT * FROM events_log ANTI JOIN events_retired USING (seq)) e"
+            " FROM (SELECT * FROM events_kept ANTI JOIN events_retired USING (seq)) e"
             f" LEFT JOIN {valid} o ON o.event_seq = e.seq AND o.property = ''{joins}) e"
             f" WHERE model_no IS NOT NULL AND {bounds} ORDER BY seq"
         )

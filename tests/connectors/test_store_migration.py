@@ -8,6 +8,7 @@ import json
 
 import duckdb
 import pytest
+from old_stores import make_fifth
 
 from connectors.store import FILE_NAME, Store
 from engine.anomaly_tables import ANOMALY_TABLES
@@ -47,6 +48,7 @@ def take(store, settings, data, position):
 
 def make_fourth(folder):
     """Take from a folder all that the fourth version did not have."""
+    make_fifth(folder)
     with duckdb.connect(folder / FILE_NAME) as connection:
         connection.execute("UPDATE settings SET value = '4' WHERE name = 'schema_version'")
         for name in CHANGE_TABLES:
@@ -130,7 +132,7 @@ def columns(store):
     )
 
 
-@pytest.mark.parametrize("make_old", [make_first, make_second, make_third, make_fourth])
+@pytest.mark.parametrize("make_old", [make_first, make_second, make_third, make_fourth, make_fifth])
 def test_golden_a_folder_of_an_older_version_has_the_tables_of_a_new_one(tmp_path, make_old):
     with Store(tmp_path / "new", publish=False) as store:
         expected = columns(store)

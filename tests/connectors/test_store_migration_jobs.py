@@ -4,6 +4,7 @@ import json
 
 import duckdb
 import pytest
+from old_stores import make_fifth
 
 from connectors.store import FILE_NAME, Store
 from engine.batch import Block
@@ -64,6 +65,7 @@ def told(folder):
 
 def test_law_decisions_and_deployments_are_those_that_a_run_would_have_left(folder):
     before = told(folder)
+    make_fifth(folder)
     with duckdb.connect(folder / FILE_NAME) as connection:
         connection.execute("UPDATE settings SET value = '3' WHERE name = 'schema_version'")
         for name in {**STEP_TABLES, **PROCESSING_TABLES, **JOB_TABLES, **CHANGE_TABLES}:

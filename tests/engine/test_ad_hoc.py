@@ -7,7 +7,7 @@ from engine.ad_hoc import ROWS_MAX, SUBQUERY_ROWS_MAX, ask
 from engine.config import ModelSettings
 from engine.errors import QueryError
 from engine.query.answer_groups import GROUPS_MAX
-from engine.rows import TABLES
+from engine.rows import make_tables
 
 MODEL = ModelSettings("m")
 IDS = [{"property": "inference_id"}]
@@ -16,11 +16,10 @@ IDS = [{"property": "inference_id"}]
 @pytest.fixture(scope="module")
 def cursor():
     found = duckdb.connect()
-    for name, columns in TABLES.items():
-        found.execute(f"CREATE TABLE {name} ({columns})")
+    make_tables(found)
     found.execute(
-        "INSERT INTO events_log (seq, key, model_id, event_id, event_time, received_time,"
-        " partition_id, position, raw) SELECT i, i, 'm', i::VARCHAR, make_timestamp(i),"
+        "INSERT INTO events_kept (seq, key, model_id, event_id, event_time, received_time,"
+        " partition_id, position, line) SELECT i, i, 'm', i::VARCHAR, make_timestamp(i),"
         f" make_timestamp(0), 0, 0, '{{}}' FROM range({GROUPS_MAX + 1}) t(i)"
     )
     return found

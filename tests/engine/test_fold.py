@@ -80,7 +80,7 @@ def _in_order(row):
     """The text of a row; the bins of a cell are a set, whichever came first."""
     lists = [value for value in row if isinstance(value, list)]
     rest = [value for value in row if not isinstance(value, list)]
-    return repr((rest, sorted(zip(*lists, strict=True))))
+    return repr((rest, sorted(zip(*lists, strict=True), key=repr)))
 
 
 CASES = {

@@ -141,7 +141,7 @@ def test_law_compaction_changes_no_relation(decoder):
 def test_law_retention_drops_whole_old_segments_and_keeps_the_panes(decoder):
     connection, _ = fed(decoder, [[event(n, prediction="a", label="a") for n in range(5)]])
     # Two million lines would be needed to fill segments: the lines are moved apart instead.
-    connection.execute(f"UPDATE events_log SET seq = seq << {SEGMENT_BITS}")
+    connection.execute(f"UPDATE events_kept SET seq = seq << {SEGMENT_BITS}")
     connection.execute(f"UPDATE clock SET next_seq = 5 << {SEGMENT_BITS}")
     before = confusion(connection)
     dropped = drop_old_events(connection, (START_MS + 2500) * 1000)

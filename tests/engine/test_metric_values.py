@@ -21,7 +21,7 @@ from naive_metrics import Key, Row, evaluate
 
 from engine.metrics import METRIC_TYPES, metric_id
 from engine.relations import VIEWS
-from engine.rows import TABLES
+from engine.rows import TABLES, make_tables
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC).replace(tzinfo=None)
 
@@ -30,8 +30,7 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC).replace(tzinfo=None)
 def con() -> Iterator[duckdb.DuckDBPyConnection]:
     """Give a store in memory, with tables and views."""
     with duckdb.connect(config={"threads": 2}) as con:
-        for name, columns in TABLES.items():
-            con.execute(f"CREATE TABLE {name}({columns}\n)")
+        make_tables(con)
         for name, select in VIEWS.items():
             con.execute(f"CREATE VIEW {name} AS {select}")
         yield con

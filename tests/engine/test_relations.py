@@ -9,7 +9,7 @@ import duckdb
 import pytest
 
 from engine.relations import VIEWS
-from engine.rows import TABLES
+from engine.rows import make_tables
 
 NOON = datetime(2024, 5, 1, 12)  # noqa: DTZ001 - the store keeps UTC without a zone
 
@@ -32,8 +32,7 @@ CONTRACT = {
 @pytest.fixture
 def con() -> Iterator[duckdb.DuckDBPyConnection]:
     with duckdb.connect() as con:
-        for name, columns in TABLES.items():
-            con.execute(f"CREATE TABLE {name}({columns}\n)")
+        make_tables(con)
         for name, select in VIEWS.items():
             con.execute(f"CREATE VIEW {name} AS {select}")
         yield con
@@ -49,9 +48,9 @@ def _event(con: duckdb.DuckDBPyConnection, seq: int, **fields: Any) -> None:
         "received_time": NOON,
         "partition_id": 0,
         "position": 100 * seq,
-        "raw": "{}",
+        "line": "{}",
     } | fields
-    _insert(con, "events_log", row)
+    _insert(con, "events_kept", row)
 
 
 def _insert(con: duckdb.DuckDBPyConnection, table: str, row: dict[str, Any]) -> None:
@@ -150,13 +149,13 @@ def test_golden_a_retired_event_is_gone(con: duckdb.DuckDBPyConnection) -> None:
 def test_golden_properties_by_their_bare_name(
     con: duckdb.DuckDBPyConnection, raw: dict[str, Any], properties: dict[str, Any]
 ) -> None:
-    _event(con, 1, raw=json.dumps(raw))
+    _event(con, 1, line=json.dumps(raw))
     (found,) = con.execute("SELECT properties FROM events").fetchall()
     assert json.loads(found[0]) == properties
 
 
 def test_golden_properties_are_asked_for_by_arrow(con: duckdb.DuckDBPyConnection) -> None:
-    _event(con, 1, raw='{"features": {"city": "Bern"}}')
+    _event(con, 1, line='{"features": {"city": "Bern"}}')
     found = con.execute("SELECT event_id FROM events WHERE properties->>'city' = 'Bern'")
     assert found.fetchall() == [("e1",)]
 
@@ -243,10 +242,10 @@ def test_law_a_filter_reaches_the_scan_of_the_facts(
 ) -> None:
     """Of five row groups of 122,880 rows, one per model and hour, a single one is read."""
     con.execute(
-        "INSERT INTO events_log BY NAME SELECT i AS seq, i AS key,"
+        "INSERT INTO events_kept BY NAME SELECT i AS seq, i AS key,"
         " 'm' || (i // 122880) AS model_id,"
         " 'e' || i AS event_id, ?::TIMESTAMP + to_hours(i // 122880) AS event_time,"
-        " event_time AS received_time, 0 AS partition_id, i AS position, '{}' AS raw"
+        " event_time AS received_time, 0 AS partition_id, i AS position, '{}' AS line"
         " FROM range(5 * 122880) AS t(i)",
         [NOON],
     )
@@ -258,7 +257,7 @@ def test_law_a_filter_reaches_the_scan_of_the_facts(
     scans = [
         (node["row_groups_scanned"], node["total_row_groups_to_scan"])
         for node in _nodes(json.loads(plan)["operator"][0])
-        if node["extra_info"].get("Table", "").endswith("events_log")
+        if node["extra_info"].get("Table", "").endswith("events_kept")
     ]
     assert scans == [(1, 5)]
 

@@ -13,7 +13,7 @@ from engine.metrics import AGGREGATES, METRIC_TYPES, metric_id
 from engine.query.functions import DRIFT_MEASURES
 from engine.query.parse_defaults import default_query
 from engine.relations import VIEWS
-from engine.rows import TABLES
+from engine.rows import make_tables
 
 NOON = datetime(2024, 5, 1, 12)  # noqa: DTZ001 - the store keeps UTC without a zone
 MINUTE = timedelta(minutes=1)
@@ -67,8 +67,7 @@ RULE: dict[str, Any] = {
 def con() -> Iterator[duckdb.DuckDBPyConnection]:
     """Give a store in memory, with tables and views."""
     with duckdb.connect(config={"threads": 1}) as con:
-        for name, columns in TABLES.items():
-            con.execute(f"CREATE TABLE {name}({columns}\n)")
+        make_tables(con)
         for name, select in VIEWS.items():
             con.execute(f"CREATE VIEW {name} AS {select}")
         yield con

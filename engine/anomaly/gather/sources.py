@@ -30,7 +30,7 @@ from engine.anomaly.gather.source_sql import (
 from engine.batch import Batch
 from engine.column_names import column_name
 from engine.panes import quoted, text
-from engine.query.columns import StoredColumns
+from engine.query.columns import JsonColumns
 from engine.query.names import ModelNames
 from engine.rules.alerting import Lines
 from engine.rules.rowset import RowColumns
@@ -56,7 +56,7 @@ class TypeRows:
     def __init__(self, cursor: duckdb.DuckDBPyConnection) -> None:
         self._cursor = cursor
         self.columns = RowColumns()
-        self._raw = StoredColumns(ModelNames(""))
+        self._raw = JsonColumns(ModelNames(""))
         self._seen: dict[str, Seen] = {}
 
     def of_block(self, kind: str, batch: Batch, lines: Lines) -> pa.Table:

@@ -123,7 +123,7 @@ def test_golden_without_model_events_the_one_with_the_latest_prediction_is_activ
         prediction("x", 9, job_id="other"),
     )
     assert active_model(connection, "j") == ActiveModel("c", None)
-    connection.execute("DELETE FROM events_log")  # as retention does
+    connection.execute("DELETE FROM events_kept")  # as retention does
     assert active_model(connection, "j") == ActiveModel("c", None)
 
 

@@ -97,7 +97,7 @@ def test_law_whoever_runs_the_parts_gets_the_same():
     cursor = stored(stream(random.Random(4), 120))
     filters = [("label", "exists"), ("n", "exists")]
     wanted = [counted(cursor, each) for each in filters]
-    for table, column in (("events_log", "seq"), ("events_retired", "seq")):
+    for table, column in (("events_kept", "seq"), ("events_retired", "seq")):
         cursor.execute(f"UPDATE {table} SET {column} = {column} * 100000")
     cursor.execute("UPDATE outcomes SET event_seq = event_seq * 100000")
     seen = []

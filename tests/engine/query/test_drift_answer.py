@@ -147,7 +147,7 @@ def test_oracle_every_property_in_one_call(measure):
     base, target = random_rows(3, 400), random_rows(4, 150)
     for each in target[:60]:
         each["event"]["features"]["age"] = 21.5
-        each["raw"] = each["raw"].replace('"features"', '"was"').replace(
+        each["line"] = each["line"].replace('"features"', '"was"').replace(
             "{", '{"features": {"age": 21.5, "city": "new"}, ', 1)  # fmt: skip
         each["event"]["features"] = {"age": 21.5, "city": "new"}
     query = {"properties": list(PROPERTIES), "metric": measure}

@@ -16,7 +16,7 @@ from engine.query.answer_rows import properties_of
 from engine.query.columns import rows_sql
 from engine.query.names import ModelNames
 from engine.query.parse import parse
-from engine.rows import TABLES
+from engine.rows import make_tables
 
 # ---- groups, order, keys -----------------------------------------------------------------------
 
@@ -272,13 +272,12 @@ def test_oracle_windows_restrict_by_their_time(basis):
 
 def test_oracle_answers_over_a_store():
     cursor = duckdb.connect()
-    for table in ("events_log", "events_retired", "outcomes", "outcomes_retired", "other_events"):
-        cursor.execute(f"CREATE TABLE {table} ({TABLES[table]})")
+    make_tables(cursor)
     rows = random_rows(8, 90)
     cursor.register("rows", table_of(rows))
     cursor.execute(
-        "INSERT INTO events_log BY NAME SELECT row_number() OVER () AS seq, 0 AS key,"
-        " 0 AS partition_id, 0 AS position, * EXCLUDE (label_time) FROM rows"
+        "INSERT INTO events_kept BY NAME SELECT row_number() OVER () AS seq, 0 AS key,"
+        " 0 AS partition_id, 0 AS position, * EXCLUDE (label_time, raw), raw AS line FROM rows"
     )
     cursor.execute(
         "INSERT INTO outcomes SELECT seq, seq, 'truth', '1', 1, event_time, 'votes'"

@@ -7,12 +7,12 @@ import duckdb
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
-from query_rows import NAMES, class_of, number_of
+from query_rows import CURSOR, NAMES, SAID, class_of, number_of
 
 from engine.query.columns import StoredColumns, pointer, rows_sql
 from engine.query.exact import exact_means, exact_quotient, exact_sums
 from engine.query.names import ModelNames
-from engine.rows import TABLES
+from engine.rows import make_tables
 
 SCALARS = st.one_of(
     st.none(),
@@ -29,8 +29,8 @@ def test_law_any_name_and_value_is_only_data(name, other, value):
     raw = json.dumps({"features": {name: value}, "predictions": {other: value}})
     for found in (f"features.{name}", f"predictions.{other}"):
         columns = StoredColumns(NAMES)
-        sql = f"SELECT {columns.number(found)}, {columns.text(found)} FROM (SELECT $raw AS raw) r"
-        ((number, text),) = duckdb.execute(sql, {"raw": raw}).fetchall()
+        sql = f"SELECT {columns.number(found)}, {columns.text(found)} FROM ({SAID}) r"
+        ((number, text),) = CURSOR.execute(sql, {"raw": raw}).fetchall()
         assert (number, text) == (number_of(value), class_of(value))
 
 
@@ -38,9 +38,8 @@ def test_oracle_pointer_reaches_further_fields_with_dots():
     columns = StoredColumns(NAMES)
     raw = json.dumps({"shop.id": 7, "features.": "no", "a/b~c": "x"})
     sql = ", ".join(columns.text(name) for name in ("shop.id", "a/b~c", "absent"))
-    assert duckdb.execute(f"SELECT {sql} FROM (SELECT $raw AS raw) r", {"raw": raw}).fetchall() == [
-        ("7", "x", None)
-    ]
+    found = CURSOR.execute(f"SELECT {sql} FROM ({SAID}) r", {"raw": raw}).fetchall()
+    assert found == [("7", "x", None)]
     assert pointer("labels.a.b") == "/labels/a.b"
 
 
@@ -101,17 +100,16 @@ def test_oracle_means_are_correctly_rounded_and_nan_of_nothing():
 
 def _store():
     cursor = duckdb.connect()
-    for table in ("events_log", "events_retired", "outcomes", "outcomes_retired", "other_events"):
-        cursor.execute(f"CREATE TABLE {table} ({TABLES[table]})")
+    make_tables(cursor)
     return cursor
 
 
 def _event(cursor, seq, label=None, **raw):
     event = {"id": f"e{seq}", "model_id": "m"} | raw
     cursor.execute(
-        "INSERT INTO events_log BY NAME SELECT $seq AS seq, 0 AS key, 'm' AS model_id, $id AS"
+        "INSERT INTO events_kept BY NAME SELECT $seq AS seq, 0 AS key, 'm' AS model_id, $id AS"
         " event_id, make_timestamp($seq * 1000000) AS event_time, event_time AS received_time,"
-        " $label AS label, 0 AS partition_id, 0 AS position, $raw AS raw",
+        " $label AS label, 0 AS partition_id, 0 AS position, $raw AS line",
         {"seq": seq, "id": f"e{seq}", "label": label, "raw": json.dumps(event)},
     )
 

@@ -6,11 +6,10 @@ guesses at where a name lies would watch nothing, without a word.
 
 import json
 
-import duckdb
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from query_rows import NAMES, START, ask, class_of, column, number_of, one, query, row
+from query_rows import CURSOR, NAMES, SAID, START, ask, class_of, column, number_of, one, query, row
 
 from engine.errors import QueryError
 from engine.query.check import check_metric, metric_type, truths_of
@@ -44,8 +43,8 @@ PLACES = ("features", "predictions", "labels", "")
 
 
 def _read(columns, name, raw):
-    sql = f"SELECT {columns.number(name)}, {columns.text(name)} FROM (SELECT $raw AS raw) r"
-    return duckdb.execute(sql, {"raw": raw}).fetchall()[0]
+    sql = f"SELECT {columns.number(name)}, {columns.text(name)} FROM ({SAID}) r"
+    return CURSOR.execute(sql, {"raw": raw}).fetchall()[0]
 
 
 @given(
@@ -73,8 +72,8 @@ def test_law_what_is_extracted_at_once_is_what_is_read_one_by_one(name, value, o
         [sql for each in names for sql in (columns.number(each), columns.text(each))]
         for columns in (stored, extracted)
     ]
-    relation = extracted.relation("SELECT $raw AS raw")
-    (found,) = duckdb.execute(f"SELECT {', '.join(listed[0] + listed[1])} FROM ({relation}) r",
+    relation = extracted.relation(SAID)
+    (found,) = CURSOR.execute(f"SELECT {', '.join(listed[0] + listed[1])} FROM ({relation}) r",
                               {"raw": raw}).fetchall()  # fmt: skip
     assert repr(found[: len(listed[0])]) == repr(found[len(listed[0]) :])
     assert found[:2] == (number_of(value), class_of(value))
@@ -195,10 +194,10 @@ def test_law_projected_reads_each_once():
     columns = Projected(StoredColumns(UNSEEN))
     places = {columns.number("?.x"), columns.text("?.x"), columns.number("?.x")}
     assert places == {"r.x0", "r.x1"}
-    relation = columns.relation("SELECT $raw AS raw")
+    relation = columns.relation(SAID)
     raw = json.dumps({"predictions": {"x": 0.5}})
     sql = f"SELECT r.x0, r.x1 FROM ({relation}) r"
-    assert duckdb.execute(sql, {"raw": raw}).fetchall() == [(0.5, "0.5")]
+    assert CURSOR.execute(sql, {"raw": raw}).fetchall() == [(0.5, "0.5")]
 
 
 def test_golden_known_names_go_first_while_not_all_are_known():

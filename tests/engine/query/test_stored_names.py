@@ -9,19 +9,18 @@ from engine.ad_hoc import ask, ask_drift
 from engine.config import ModelSettings, Settings
 from engine.errors import QueryError
 from engine.query.stored_names import SAMPLED, Seen, seen_properties, stored_names
-from engine.rows import TABLES
+from engine.rows import make_tables
 
 MODEL = ModelSettings("m", classes=("x",))
 
 
 def _store(events, votes=(), reference=()):
     cursor = duckdb.connect()
-    for name, columns in TABLES.items():
-        cursor.execute(f"CREATE TABLE {name} ({columns})")
+    make_tables(cursor)
     for seq, event in enumerate(events):
         cursor.execute(
-            "INSERT INTO events_log (seq, key, model_id, event_id, event_time, received_time,"
-            " partition_id, position, raw) VALUES (?, 0, 'm', ?, TIMESTAMP '2026-01-01',"
+            "INSERT INTO events_kept (seq, key, model_id, event_id, event_time, received_time,"
+            " partition_id, position, line) VALUES (?, 0, 'm', ?, TIMESTAMP '2026-01-01',"
             " TIMESTAMP '2026-01-01', 0, 0, ?)",
             [seq, str(seq), json.dumps(event)],
         )

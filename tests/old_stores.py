@@ -1,0 +1,23 @@
+"""Data folders as the versions before wrote them, for the tests of migrations."""
+
+import duckdb
+
+from connectors.store import FILE_NAME
+
+
+def make_fifth(folder):
+    """Take from a folder all that the fifth version did not have: predictions as numbers."""
+    with duckdb.connect(folder / FILE_NAME) as connection:
+        connection.execute("UPDATE settings SET value = '5' WHERE name = 'schema_version'")
+        connection.execute("DROP VIEW events_log")
+        for (name,) in connection.execute(
+            "SELECT function_name FROM duckdb_functions() WHERE function_name LIKE '\\_kept\\_%'"
+            " ESCAPE '\\'"
+        ).fetchall():
+            connection.execute(f"DROP MACRO {name}")
+        connection.execute("DROP TABLE shapes")
+        connection.execute("ALTER TABLE events_kept DROP COLUMN numbers")
+        connection.execute("ALTER TABLE events_kept DROP COLUMN shape_id")
+        connection.execute("ALTER TABLE events_kept RENAME COLUMN line TO raw")
+        connection.execute("ALTER TABLE events_kept ALTER COLUMN raw SET NOT NULL")
+        connection.execute("ALTER TABLE events_kept RENAME TO events_log")
