@@ -277,7 +277,7 @@ def test_oracle_answers_over_a_store():
     cursor.register("rows", table_of(rows))
     cursor.execute(
         "INSERT INTO events_kept BY NAME SELECT row_number() OVER () AS seq, 0 AS key,"
-        " 0 AS partition_id, 0 AS position, * EXCLUDE (label_time, raw), raw AS line FROM rows"
+        " 0 AS partition_id, 0 AS position, * EXCLUDE (label_time, raw) FROM rows"
     )
     cursor.execute(
         "INSERT INTO outcomes SELECT seq, seq, 'truth', '1', 1, event_time, 'votes'"
