@@ -103,6 +103,9 @@ def json_sql(names: Shape) -> str:
 
 # ---- what is in the store ----------------------------------------------------------------------
 
+_NUMBERS_ALONE = r'\{("(?:[^"\\]|\\.)*":-?[0-9][0-9.eE+-]*,?)*\}'
+_MISTAKEN = r'\.0[,}][^"]*":'  # a name that looks like a number's end
+
 _MACROS = {
     # A class text is the JSON of the number, where it was one.
     "_kept_class": "(said, number) AS CASE WHEN number IS NULL THEN to_json(said)::VARCHAR"
@@ -119,6 +122,14 @@ _MACROS = {
     " THEN ',' || substr(replace(replace(CASE WHEN contains(s, ':null')"
     " THEN json_merge_patch('{}', s)::VARCHAR ELSE s END, '.0,', ','), '.0}', '}'), 2)"
     " ELSE '}' END)[1]",
+    # Whether a row is kept as numbers depends on what came before it: what is shown must not. JSON
+    # of exact numbers alone is shown as that of a list: names in order, shortest decimals.
+    "_kept_plain": "(said) AS list_transform([said], lambda s:"
+    f" CASE WHEN regexp_full_match(s::VARCHAR, {text(_NUMBERS_ALONE)}) AND NOT regexp_matches(s::VARCHAR, {text(_MISTAKEN)})"
+    " THEN list_transform([from_json(s, '\"MAP(VARCHAR, DOUBLE)\"')], lambda m:"
+    " CASE WHEN coalesce(list_max(list_transform(map_values(m), lambda x: abs(x))), 0) <"
+    " 9007199254740992 THEN ('{' || ltrim(_kept_tidy(to_json(map_from_entries(list_sort("
+    "map_entries(m))))::VARCHAR), ','))::JSON ELSE s END)[1] ELSE s END)[1]",
 }
 
 
@@ -198,5 +209,7 @@ def _flat(names: Shape) -> str:
         bare = inner if dot and container in CONTAINERS else name
         # Features, then predictions, labels and further fields: as they stand in a shape.
         places.setdefault(bare, []).append(f"numbers[{place}]")
-    fields = [f"{quoted(bare)} := coalesce({', '.join(at)}, NULL)" for bare, at in places.items()]
+    # In the order of the names, as `_kept_plain` has them.
+    ordered = sorted(places.items())
+    fields = [f"{quoted(bare)} := coalesce({', '.join(at)}, NULL)" for bare, at in ordered]
     return f"to_json(struct_pack({', '.join(fields)}))::VARCHAR" if fields else "'{}'"

@@ -28,7 +28,7 @@ select
     e.score, e.positive_score,
     case when o.event_seq is null then e.label else o.label end = e.prediction as correct,
     e.job_id, e.batch_id, e.bucket_id,
-    case when e.line is null then _kept_properties(e.shape_id, e.numbers) else json_merge_patch(
+    case when e.line is null then _kept_properties(e.shape_id, e.numbers) else _kept_plain(json_merge_patch(
         e.line::json,
         '{"type":null,"model_id":null,"id":null,"timestamp":null,"prediction":null,"label":null,
           "score":null,"features":null,"predictions":null,"labels":null,"job_id":null,
@@ -39,7 +39,7 @@ select
             then e.line::json -> '$.predictions' else '{}'::json end,
         case when json_type(e.line, '$.features') = 'OBJECT'
             then e.line::json -> '$.features' else '{}'::json end
-    ) end as properties,
+    )) end as properties,
     e.position, e.seq
 from events_kept as e
 anti join events_retired as r on r.seq = e.seq

@@ -55,7 +55,19 @@ def _column(batch: Batch, field: "pa.Field[Any]") -> "pa.ChunkedArray[Any]":
     if field.name == "type":
         names = pa.array(["reference"] * len(batch.predictions), pa.string())
         return pa.chunked_array([names], pa.string())
-    return batch.predictions[field.name]
+    column = batch.predictions[field.name]
+    return column if field.name != "raw" or not column.null_count else _lines(batch, column)
+
+
+def _lines(batch: Batch, column: "pa.ChunkedArray[Any]") -> "pa.ChunkedArray[Any]":
+    """Give the JSON of each row; that of a plain one (`engine.typed`) is its line as it stands."""
+    data, start = batch.block.data, batch.block.start
+    told = zip(column.to_pylist(), batch.predictions["position"].to_pylist(), strict=True)
+    texts = [
+        data[at - start :].split(b"\n", 1)[0].strip().decode() if raw is None else raw
+        for raw, at in told
+    ]
+    return pa.chunked_array([pa.array(texts, pa.string())])
 
 
 def _rejected(batch: Batch, rows: pa.Table, reason: str) -> pa.Table:

@@ -142,8 +142,6 @@ class Session:
             store.begin()
             pane_s, resume = self._make_ready(store, password)
             readers = [reader_of(self.settings, pane_s) for _ in range(_READERS)]
-            with breakable(store.cursor, self.stop):
-                read_references(self.settings, self.monitor, resume, readers[0], now_us())
             inputs = self._given or open_inputs(self.settings, resume, self.stop.is_set)
             self._given = inputs
             self.partitions = [*inputs.partitions, *self._intake_of(store, resume)]
@@ -151,6 +149,9 @@ class Session:
                 self.monitor.open_partition(
                     partition.source, partition.name, now_us(), live=not partition.bounded
                 )
+            # Not before: whatever ends lets the watermark go on to what is known to come.
+            with breakable(store.cursor, self.stop):
+                read_references(self.settings, self.monitor, resume, readers[0], now_us())
             store.commit()
             self.ahead = Ahead(
                 self.partitions,

@@ -15,8 +15,8 @@ def store():
     """Three segments of a few events each; the last one is still being written to."""
     connection = fresh_store()
     connection.execute(
-        "INSERT INTO events_log (seq, key, model_id, event_id, event_time, received_time,"
-        " partition_id, position, raw) SELECT s * 1048576 + n, hash(s, n), 'm', n::VARCHAR,"
+        "INSERT INTO events_kept (seq, key, model_id, event_id, event_time, received_time,"
+        " partition_id, position, line) SELECT s * 1048576 + n, hash(s, n), 'm', n::VARCHAR,"
         " make_timestamp(0), make_timestamp(0), 0, n, '{}' FROM range(3) t(s), range(500) r(n)"
     )
     connection.execute(
@@ -48,7 +48,7 @@ def test_law_what_is_stored_is_not_read_again(store):
     made = Seen()
     fill(made, store)
     save(made, store, 0, 2 * FULL + 500)
-    store.execute(f"UPDATE events_log SET key = 5 WHERE seq < {FULL}")
+    store.execute(f"UPDATE events_kept SET key = 5 WHERE seq < {FULL}")
     read = Seen()
     load(read, store)
     assert not read.ask(np.array([5], np.uint64)).flags.any()

@@ -46,15 +46,15 @@ def test_oracle_a_copy_differs_nowhere(store, copy):
 @pytest.mark.parametrize(
     ("sql", "where"),
     [
-        ("UPDATE events_log SET score = 0.5 WHERE event_id = 'e7'", "events"),
-        ("UPDATE events_log SET prediction = NULL WHERE event_id = 'e7'", "events"),
-        ("UPDATE events_log SET seq = seq + 1 WHERE event_id = 'e39'", "events"),
+        ("UPDATE events_kept SET score = 0.5 WHERE event_id = 'e7'", "events"),
+        ("UPDATE events_kept SET prediction = NULL WHERE event_id = 'e7'", "events"),
+        ("UPDATE events_kept SET seq = seq + 1 WHERE event_id = 'e39'", "events"),
         ("UPDATE votes_log SET label = 'b' WHERE event_id = 'e3'", "votes"),
         ("UPDATE partitions SET position = position + 1", "progress"),
         ("UPDATE cell_panes SET count = count + 1 WHERE pane_s % 120 = 0", "confusion_matrix"),
         ("UPDATE minute_marks SET first_seq = first_seq + 1", "minute_marks"),
         ("DELETE FROM rejects_log", "rejects"),
-        ("DELETE FROM events_log WHERE event_id = 'e0'", "events"),
+        ("DELETE FROM events_kept WHERE event_id = 'e0'", "events"),
         ("DELETE FROM outcomes WHERE event_seq = 0", "outcomes"),
         ("INSERT INTO rejects_log FROM rejects_log", "rejects"),
         ("INSERT INTO votes_log FROM votes_log WHERE event_id = 'e3'", "votes"),
@@ -66,7 +66,7 @@ def test_error_one_cell_or_row_is_told(store, copy, sql, where):
     assert where in names_of(differences(copy, store, (where,)))
 
 
-@pytest.mark.parametrize("table", ["events_log", "votes_log", "outcomes", "total_panes"])
+@pytest.mark.parametrize("table", ["events_kept", "votes_log", "outcomes", "total_panes"])
 def test_error_an_empty_table_is_told(store, copy, table):
     changed(copy, f"DELETE FROM {table}")
     assert table in compared(store)
@@ -74,7 +74,7 @@ def test_error_an_empty_table_is_told(store, copy, table):
 
 
 def test_oracle_the_clock_and_last_digits_of_sums_differ_nowhere(store, copy):
-    changed(copy, "UPDATE events_log SET received_time = received_time + INTERVAL 1 DAY")
+    changed(copy, "UPDATE events_kept SET received_time = received_time + INTERVAL 1 DAY")
     changed(copy, "UPDATE rejects_log SET received_time = received_time + INTERVAL 1 DAY")
     changed(copy, "UPDATE partitions SET updated_time = updated_time + INTERVAL 1 DAY")
     assert differences(copy, store) == []

@@ -35,7 +35,9 @@ def facts(*batches: Batch) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {"predictions": [], "votes": [], "others": [], "rejects": []}
     numbers = []
     for batch in batches:
-        plain = batch.predictions.drop_columns(list(batch.properties))
+        # Whether a row keeps its JSON depends on how it was read; what it says is in the columns.
+        kept = ["raw", "numbers", "shape"]
+        plain = batch.predictions.drop_columns([*batch.properties, *kept])
         tables = (plain, batch.votes, batch.others, batch.rejects)
         for rows, table in zip(found.values(), tables, strict=True):
             rows += [repr(row) for row in table.drop_columns(["ordinal"]).to_pylist()]
