@@ -105,13 +105,16 @@ class LabelPanes:
         self._insert("cell_panes", columns, [each.cells for each in found], block_seq)
         columns = "model_id, event_pane_s, label_pane_s, kind, label, prediction, bins, counts"
         self._insert("score_bins", columns, [each.bins for each in found], block_seq)
-        for each in found:
-            self._write_sums(each, block_seq, dirty)
+        self._write_sums(found, block_seq, dirty)
 
-    def _write_sums(self, found: LabelAmounts, block_seq: int, dirty: pa.Table | None) -> None:
-        for table, sums in zip(_SUMMED, (found.errors, found.probabilities), strict=True):
-            rows = sums if dirty is None else _without(sums, dirty)
-            self._insert(table, ", ".join(rows.column_names), [rows], block_seq)
+    def _write_sums(
+        self, found: Sequence[LabelAmounts], block_seq: int, dirty: pa.Table | None
+    ) -> None:
+        errors = [each.errors for each in found]
+        probabilities = [each.probabilities for each in found]
+        for table, sums in zip(_SUMMED, (errors, probabilities), strict=True):
+            rows = [each if dirty is None else _without(each, dirty) for each in sums]
+            self._insert(table, ", ".join(rows[0].column_names), rows, block_seq)
 
     def _insert(self, table: str, columns: str, parts: Sequence[pa.Table], block_seq: int) -> None:
         rows = pa.concat_tables(parts)
@@ -133,7 +136,7 @@ class LabelPanes:
             rows = self._rows(self._stored(basis, series))
             bases = (basis,)
             found = label_amounts(rows, None, self._positives, self._pane_s, bases)
-            self._write_sums(found, block_seq, None)
+            self._write_sums([found], block_seq, None)
         self._cursor.unregister("b_dirty")
 
     def _stored(self, basis: str, series: str) -> str:

@@ -62,12 +62,17 @@ def _column(batch: Batch, field: "pa.Field[Any]") -> "pa.ChunkedArray[Any]":
 def _lines(batch: Batch, column: "pa.ChunkedArray[Any]") -> "pa.ChunkedArray[Any]":
     """Give the JSON of each row; that of a plain one (`engine.typed`) is its line as it stands."""
     data, start = batch.block.data, batch.block.start
-    told = zip(column.to_pylist(), batch.predictions["position"].to_pylist(), strict=True)
+    places: list[int] = (batch.predictions["position"].to_numpy() - start).tolist()
     texts = [
-        data[at - start :].split(b"\n", 1)[0].strip().decode() if raw is None else raw
-        for raw, at in told
+        data[at : _end(data, at)].strip().decode() if raw is None else raw
+        for raw, at in zip(column.to_pylist(), places, strict=True)
     ]
     return pa.chunked_array([pa.array(texts, pa.string())])
+
+
+def _end(data: bytes, at: int) -> int:
+    found = data.find(b"\n", at)
+    return len(data) if found < 0 else found
 
 
 def _rejected(batch: Batch, rows: pa.Table, reason: str) -> pa.Table:
