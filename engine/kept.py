@@ -125,7 +125,8 @@ _MACROS = {
     # Whether a row is kept as numbers depends on what came before it: what is shown must not. JSON
     # of exact numbers alone is shown as that of a list: names in order, shortest decimals.
     "_kept_plain": "(said) AS list_transform([said], lambda s:"
-    f" CASE WHEN regexp_full_match(s::VARCHAR, {text(_NUMBERS_ALONE)}) AND NOT regexp_matches(s::VARCHAR, {text(_MISTAKEN)})"
+    f" CASE WHEN regexp_full_match(s::VARCHAR, {text(_NUMBERS_ALONE)})"
+    f" AND NOT regexp_matches(s::VARCHAR, {text(_MISTAKEN)})"
     " THEN list_transform([from_json(s, '\"MAP(VARCHAR, DOUBLE)\"')], lambda m:"
     " CASE WHEN coalesce(list_max(list_transform(map_values(m), lambda x: abs(x))), 0) <"
     " 9007199254740992 THEN ('{' || ltrim(_kept_tidy(to_json(map_from_entries(list_sort("

@@ -28,18 +28,21 @@ select
     e.score, e.positive_score,
     case when o.event_seq is null then e.label else o.label end = e.prediction as correct,
     e.job_id, e.batch_id, e.bucket_id,
-    case when e.line is null then _kept_properties(e.shape_id, e.numbers) else _kept_plain(json_merge_patch(
-        e.line::json,
-        '{"type":null,"model_id":null,"id":null,"timestamp":null,"prediction":null,"label":null,
-          "score":null,"features":null,"predictions":null,"labels":null,"job_id":null,
-          "batch_id":null,"bucket_id":null}'::json,
-        case when json_type(e.line, '$.labels') = 'OBJECT'
-            then e.line::json -> '$.labels' else '{}'::json end,
-        case when json_type(e.line, '$.predictions') = 'OBJECT'
-            then e.line::json -> '$.predictions' else '{}'::json end,
-        case when json_type(e.line, '$.features') = 'OBJECT'
-            then e.line::json -> '$.features' else '{}'::json end
-    )) end as properties,
+    case
+        when e.line is null then _kept_properties(e.shape_id, e.numbers)
+        else _kept_plain(json_merge_patch(
+            e.line::json,
+            '{"type":null,"model_id":null,"id":null,"timestamp":null,"prediction":null,"label":null,
+              "score":null,"features":null,"predictions":null,"labels":null,"job_id":null,
+              "batch_id":null,"bucket_id":null}'::json,
+            case when json_type(e.line, '$.labels') = 'OBJECT'
+                then e.line::json -> '$.labels' else '{}'::json end,
+            case when json_type(e.line, '$.predictions') = 'OBJECT'
+                then e.line::json -> '$.predictions' else '{}'::json end,
+            case when json_type(e.line, '$.features') = 'OBJECT'
+                then e.line::json -> '$.features' else '{}'::json end
+        ))
+    end as properties,
     e.position, e.seq
 from events_kept as e
 anti join events_retired as r on r.seq = e.seq

@@ -22,6 +22,12 @@ __all__ = ["CUT", "FIRST_KIND", "NOT_COMPARED", "TABLES", "compared", "differenc
 NOT_COMPARED = {"anomaly_snapshots": "they are taken at the first commit after their time"}
 """Public relations that are left out, with the reason."""
 
+_GIVEN = {
+    "progress": "position > 0",  # an input may be there for nothing
+    # That one was taken, at the first commit after its time, as in `anomaly_snapshots`.
+    "anomaly_annotations": "event <> 'model_snapshot_stored'",
+}
+
 # From so many panes on `metric_values`, which is computed of them, has millions of rows.
 _PANES_MAX = 20_000
 
@@ -158,7 +164,7 @@ def _select(connection, name, without):
         return told
     columns = [row[0] for row in connection.execute(f'DESCRIBE "{name}"').fetchall()]
     kept = (_column(column) for column in columns if column not in _MORE_CLOCK | without)
-    given = " WHERE position > 0" if name == "progress" else ""  # an input may be there for nothing
+    given = f" WHERE {_GIVEN[name]}" if name in _GIVEN else ""
     return f'SELECT {", ".join(kept)} FROM "{name}"{given}'
 
 

@@ -166,6 +166,7 @@ class Follow(_Source):
 
     def settle(self):
         self.close()
+        done("run", self.path, timeout=300)  # what is left, which may be all
         super().settle()
 
     def close(self):

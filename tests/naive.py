@@ -8,10 +8,30 @@ import json
 from collections import Counter, defaultdict
 
 HORIZON_MS = 30 * 86_400_000
+NAMING = ("type", "model_id", "id", "timestamp")
+IDS = ("job_id", "batch_id", "bucket_id")
+MAY_BE_SILENT = (*IDS, "prediction", "label", "score", "features", "predictions", "labels")
 
 
 def canonical(event):
     return json.dumps(event, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
+def said(event):
+    """What a prediction says, as text: of one id and instant the greatest of these counts.
+
+    What names it is left out, as ties have it in common, and so are known fields that say nothing.
+    """
+    told = {}
+    for name, value in event.items():
+        if name in NAMING or (name in MAY_BE_SILENT and value in (None, {})):
+            continue
+        told[name] = str(value) if name in IDS else value
+    return canonical(json.loads(json.dumps(told), parse_int=_double, parse_float=_double))
+
+
+def _double(text):
+    return float(text) + 0.0  # 0 for -0
 
 
 def class_text(value):
@@ -36,7 +56,7 @@ def winners(events):
         if event.get("type", "prediction") != "prediction":
             continue
         key = event["model_id"], str(event["id"])
-        rank = event["timestamp"], canonical(event)
+        rank = event["timestamp"], said(event)
         if key not in best or rank > best[key][0]:
             best[key] = (rank, event)
     return {key: event for key, (_, event) in best.items()}

@@ -10,7 +10,7 @@ lines that are all accepted, `group_by` of a feature, a prediction or a further 
 import math
 from collections import defaultdict, namedtuple
 
-from naive import canonical, class_text, outcome
+from naive import class_text, outcome, said
 from naive_functions import PERFORMANCE, matches, measured
 
 from engine.config import ModelSettings
@@ -57,7 +57,7 @@ class Model:
         key, at, truths = str(line["id"]), line["timestamp"], truths_in(line)
         if line.get("type", "prediction") == "prediction":
             self.first_us = 1000 * at if self.first_us is None else self.first_us
-            rank = at, canonical(line)
+            rank = at, said(line)
             if key not in self.best or rank > self.best[key][0]:
                 self.best[key] = rank, line
         else:
@@ -69,9 +69,9 @@ class Model:
             self.rows[key] = self.row(self.best[key][1], self.votes[key])
 
     def row(self, event, votes):
-        said, truths = truths_in(event), {}
-        for name in said | votes:
-            alone = {"timestamp": event["timestamp"], "label": said.get(name)}
+        own, truths = truths_in(event), {}
+        for name in own | votes:
+            alone = {"timestamp": event["timestamp"], "label": own.get(name)}
             value, at, _ = outcome(alone, votes.get(name, ()), *self.court)
             truths |= {} if value is None else {name: (value, at)}
         return Row(event, truths)

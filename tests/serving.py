@@ -38,6 +38,7 @@ class Served:
         """Give a client that presents the key of a role; it is closed with the run."""
         headers = {"X-Api-Key": self.keys[role]} if role in self.keys else {}
         headers |= more.pop("headers", {})
+        more = {"timeout": 30.0, **more}  # answers wait for commits, and machines for each other
         self.clients.append(httpx.Client(base_url=self.url, headers=headers, **more))
         return self.clients[-1]
 

@@ -133,6 +133,7 @@ class Jobs:
         for job, gathering in zip(self._jobs, self._gatherings, strict=True):
             skips = Skips.of(job.settings, self._settings.calendars)
             state, known = self._store.load(job, gathering, self._results)
+            known |= self._store.begin(job)
             runner = Runner(
                 job,
                 gathering,
@@ -145,18 +146,25 @@ class Jobs:
             self._catch_up(runner, watermark_us, known=known)
 
     def _catch_up(self, runner: Runner, watermark_us: int, *, known: bool) -> None:
-        """Go through the stored events from the first open bucket on."""
-        if watermark_us == NEVER:
-            return
+        """Go through the stored events from the first open bucket on.
+
+        `known`: it was followed when they came.
+        """
         job, next_s = runner.job, runner.state.next_s
         if next_s is not None:  # so late it was at the least when the bucket before it closed
             closed_us = next_s * _SECOND_US + job.latency_us
             runner.gathering.latest_us = max(runner.gathering.latest_us, closed_us)
-        for low_us, high_us in stretches(self._cursor, job, next_s):
-            rows = self._stored(job, low_us, high_us)
-            self._read([(job, runner.take)], rows)
-            if high_us is not None:
-                self._close([runner], min(high_us, watermark_us))
+        elif known and not job.own_clock:
+            runner.start_behind(watermark_us)
+        if next_s is None and known and job.own_clock:
+            self._read([(job, runner.take)], _as_they_came(self._stored(job, None, None)))
+        else:
+            for low_us, high_us in stretches(self._cursor, job, next_s):
+                self._read([(job, runner.take)], self._stored(job, low_us, high_us))
+                if high_us is not None and watermark_us != NEVER:
+                    self._close([runner], min(high_us, watermark_us))
+        if watermark_us == NEVER:  # several inputs have none before each has begun
+            return
         at_us = _time_of(runner, watermark_us)
         if known and at_us != NEVER and not runner.behind(at_us):
             runner.resume(at_us)
@@ -347,6 +355,12 @@ class Jobs:
                 size += self._store.save(runner.job, runner.state, runner.gathering)
                 runner.dirty = False
         return size
+
+
+def _as_they_came(rows: pa.Table) -> pa.Table:
+    """Give stored rows in order of lines, for a clock that goes by them: it tells what is late."""
+    rows, place = rows.sort_by("seq"), rows.column_names.index("arrival_us")
+    return rows.set_column(place, "arrival_us", pa.repeat(pa.scalar(0, pa.int64()), len(rows)))
 
 
 def _time_of(runner: Runner, watermark_us: int) -> int:

@@ -24,6 +24,7 @@ from engine.anomaly.results.result_rows import BucketRows
 from engine.anomaly.scoring.scorer import Scorer
 from engine.anomaly.skipping import Skips
 from engine.rules.reader import Read
+from engine.watermark import NEVER
 
 __all__ = ["Closed", "Rest", "Runner"]
 
@@ -116,6 +117,11 @@ class Runner:
 
     # ---- time -------------------------------------------------------------------------------
 
+    def start_behind(self, watermark_us: int) -> None:
+        """Take it that rows of buckets that the watermark closes were late: none has closed."""
+        if watermark_us != NEVER:
+            self.gathering.begin(self._open_s(watermark_us))
+
     def resume(self, watermark_us: int) -> None:
         """Take it that the open buckets were looked at up to the watermark."""
         self._looked_us = self._last_look(watermark_us)
@@ -127,6 +133,11 @@ class Runner:
 
     def _closing_us(self, start_s: int) -> int:
         return (start_s + self.job.span_s) * _SECOND_US + self.job.latency_us
+
+    def _open_s(self, watermark_us: int) -> int:
+        """Give the start of the first bucket that stays open."""
+        span_s = self.job.span_s
+        return (watermark_us - self.job.latency_us) // _SECOND_US // span_s * span_s
 
     def advance(self, watermark_us: int, *, every_look: bool) -> Iterator[Closed]:
         """Close what the watermark has passed, and look at what is open.
@@ -171,9 +182,7 @@ class Runner:
         return max(look_us, self._last_look(rows_s * _SECOND_US)) + frequency_us
 
     def _close(self, watermark_us: int) -> Iterator[Closed]:
-        span_s = self.job.span_s
-        # The first bucket that stays open.
-        open_s = (watermark_us - self.job.latency_us) // _SECOND_US // span_s * span_s
+        open_s = self._open_s(watermark_us)
         while (start_s := self._first_s) is not None and start_s < open_s:
             rows_s, rest_s = self.gathering.first_s, self._rest_s(start_s)
             if start_s >= rest_s and rows_s != start_s:

@@ -152,7 +152,7 @@ class Batches:
         """Make the open batches from the store, once every model and rule is followed."""
         last_s = None if self._done_s == NONE else self._done_s // BATCH_STEP_S * BATCH_STEP_S
         self._store.settle(list(self._models.values()), last_s)
-        if last_s is None or not self._models:
+        if not self._models:
             return
         for bounds in self._store.open(self._models):
             self.gather(rowset.of_store(MODEL_NO, bounds, watermark_us))

@@ -15,6 +15,7 @@ from engine.panes import NUMBERS, text
 from engine.query.columns import StoredColumns, rows_sql
 from engine.query.compile import filter_of
 from engine.query.expressions import Scope
+from engine.query.extracted import Extracted
 from engine.query.names import ModelNames
 from engine.query.tree import Condition
 
@@ -148,7 +149,7 @@ class References:
         conditions : sequence of Condition
             Which rows.
         """
-        stored = StoredColumns(names)
+        stored = Extracted(names)
         scope = Scope(names, stored)
         where = filter_of(tuple(conditions), scope)
         listed = ", ".join(
@@ -163,7 +164,8 @@ class References:
         )
         rows = self._rows(self.versions[names.model_id], names)
         found: pa.Table = self._cursor.sql(
-            f"SELECT {listed} FROM ({rows}) r WHERE {where} ORDER BY r.event_time, r.seq",
+            f"SELECT {listed} FROM ({stored.relation(rows)}) r WHERE {where}"
+            " ORDER BY r.event_time, r.seq",
             params=scope.parameters,
         ).to_arrow_table()
         # Arrow would cut a name of its own at its first NUL.

@@ -21,6 +21,7 @@ from engine.batch import Batch
 from engine.column_names import column_name
 from engine.panes import quoted, text
 from engine.query.columns import IDENTIFIERS, TIMES, StoredColumns
+from engine.query.extracted import Extracted
 from engine.query.names import ModelNames
 from engine.query.plan import ROW_COLUMNS
 
@@ -128,7 +129,6 @@ class Rowset:
     def __init__(self, cursor: duckdb.DuckDBPyConnection, columns: RowColumns) -> None:
         self._cursor = cursor
         self._columns = columns
-        self._raw = StoredColumns(ModelNames(""))
 
     def text(self, name: str) -> str:
         """Give a property as text, as SQL over ``r``; somebody has asked for it before."""
@@ -183,13 +183,14 @@ class Rowset:
 
     def _extract(self, made: dict[str, object], rows: pa.Table) -> None:
         """Add the columns that only the JSON of the line has."""
+        said = _said()
         wanted = [
-            f"{self._raw.number(name)} AS {quoted(column_name('n', name))}"
+            f"{said.number(name)} AS {quoted(column_name('n', name))}"
             for name in self._columns.numbers
             if column_name("n", name) not in made
         ]
         for name in self._columns.texts:
-            sql = self._raw.text(name)
+            sql = said.text(name)
             wanted.append(f"{sql} AS {quoted(column_name('t', name))}")
             if name.startswith("labels."):
                 at = quoted(column_name("at", name))
@@ -198,7 +199,8 @@ class Rowset:
             return
         source = rows.select([*_SAID, "event_time"])
         self._cursor.register("b_raw", source)
-        found = self._cursor.sql(f"SELECT {', '.join(wanted)} FROM b_raw r").to_arrow_table()
+        widened = said.relation("SELECT * FROM b_raw")
+        found = self._cursor.sql(f"SELECT {', '.join(wanted)} FROM ({widened}) r").to_arrow_table()
         self._cursor.unregister("b_raw")
         for name in found.column_names:
             made[name] = found[name]
@@ -329,7 +331,7 @@ class Rowset:
 
     def _shaped(self, base: str, named: Sequence[str]) -> pa.Table:
         """Give the columns of a relation; ``x0``, ``x1``… are the outcomes of named truths."""
-        place = {name: f"r.x{i}" for i, name in enumerate(named)}
+        place, said = {name: f"r.x{i}" for i, name in enumerate(named)}, _said()
         wanted = [
             "weight::BIGINT AS weight",
             "seq",
@@ -339,13 +341,13 @@ class Rowset:
         ]
         wanted += [f"r.{name}" for name in self._columns.regular]
         for name in self._columns.numbers:
-            sql, outcome = self._raw.number(name), place.get(name)
+            sql, outcome = said.number(name), place.get(name)
             if outcome:
                 known = f"{outcome}.event_seq" if "s_pairs" not in base else f"{outcome}.state"
                 sql = f"CASE WHEN {known} IS NOT NULL THEN {outcome}.label_number ELSE {sql} END"
             wanted.append(f"{sql} AS {quoted(column_name('n', name))}")
         for name in self._columns.texts:
-            sql, outcome = self._raw.text(name), place.get(name)
+            sql, outcome = said.text(name), place.get(name)
             if outcome:
                 known = f"{outcome}.event_seq" if "s_pairs" not in base else f"{outcome}.state"
                 when = (
@@ -356,9 +358,14 @@ class Rowset:
                 wanted.append(f"{when} AS {quoted(column_name('at', name))}")
             wanted.append(f"{sql} AS {quoted(column_name('t', name))}")
         found: pa.Table = self._cursor.sql(
-            f"SELECT {', '.join(wanted)} FROM ({base}) r WHERE model_no IS NOT NULL"
+            f"SELECT {', '.join(wanted)} FROM ({said.relation(base)}) r WHERE model_no IS NOT NULL"
         ).to_arrow_table()
         return found
+
+
+def _said() -> Extracted:
+    """Give what reads the JSON of a line once: each reading of 2,048 lines holds all of them."""
+    return Extracted(ModelNames(""))
 
 
 def _label_time(rows: pa.Table) -> object:

@@ -152,10 +152,10 @@ def stored(tmp_path, capsys):
 def test_fault_no_good_copy_is_replaced_by_one_of_a_damaged_store(stored, capsys):
     home, path = stored
     with duckdb.connect(str(home / "data" / STORE_NAME), read_only=True) as store:
-        # A block that a run has no need to read: the lines themselves.
+        # A block that a run has no need to read: what the lines say.
         (block,) = store.execute(
-            "SELECT min(block_id) FROM pragma_storage_info('events_log')"
-            " WHERE column_name = 'raw' AND block_id >= 0"
+            "SELECT min(block_id) FROM pragma_storage_info('events_kept')"
+            " WHERE column_name = 'numbers' AND block_id >= 0"
         ).fetchone()
     flipped(home / "data" / STORE_NAME, 3 * 4096 + block * (1 << 18) + 100)
     before = path.stat()

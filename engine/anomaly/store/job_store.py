@@ -31,6 +31,7 @@ _SECOND_US = 1_000_000
 _SOFT = 0.8  # of the memory limit
 _EVER_S = -(1 << 33)  # before all times
 _BEGIN = "anomaly_begin:"  # of the name of a setting, before the job's id
+_BEGUN = "anomaly_begun:"  # of one that has the definition of a job that was followed
 
 
 class JobStore:
@@ -50,6 +51,25 @@ class JobStore:
         declared = [_declared(told, followed.get(told.job_id)) for told in settings.anomaly_jobs]
         declare_jobs(self._cursor, declared, None if watermark_us == NEVER else watermark_us)
         declare_calendars(self._cursor, settings.calendars)
+        self._cursor.execute(
+            "DELETE FROM settings WHERE starts_with(name, $begun)"
+            " AND NOT list_contains($names::VARCHAR[], name)",
+            {"begun": _BEGUN, "names": [_BEGUN + job.job_id for job in jobs]},
+        )
+
+    def begin(self, job: Job) -> bool:
+        """Note that a job is followed from now on; gives whether it was when the store was left.
+
+        A job has no state before its first bucket closes, but which rows came late is decided.
+        """
+        name = _BEGUN + job.job_id
+        told = first(self._cursor, "SELECT value FROM settings WHERE name = ?", [name])
+        if told is not None and told[0] == job.definition:
+            return True
+        self._cursor.execute(
+            "INSERT OR REPLACE INTO settings VALUES (?, ?)", [name, job.definition]
+        )
+        return False
 
     def load(self, job: Job, gathering: Gathering, results: Results) -> tuple[JobState, bool]:
         """Give the state of a job, and whether it had one.
@@ -76,7 +96,8 @@ class JobStore:
     def begin_at(self, job_id: str, from_s: int | None) -> None:
         """Note the event time at which a job begins when it has no state; None: at the first."""
         name = _BEGIN + job_id
-        self._cursor.execute("DELETE FROM settings WHERE name = ?", [name])
+        for each in (name, _BEGUN + job_id):
+            self._cursor.execute("DELETE FROM settings WHERE name = ?", [each])
         if from_s is not None:
             self._cursor.execute("INSERT INTO settings VALUES (?, ?)", [name, str(from_s)])
 
