@@ -75,6 +75,11 @@ def test_fault_an_answer_that_nobody_takes(source, streams, code, told):
     assert ended.stderr.count(b"\n") == bool(told)
 
 
+def _own_terminal():
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)  # whoever runs the tests may be behind nohup
+
+
 def test_fault_a_terminal_that_goes_away_ends_the_run_in_good_order(tmp_path, source):
     ours, theirs = pty.openpty()
     words = [*COMMAND, "run", "--source", str(source), "--follow", "--data", str(tmp_path / "data")]
@@ -84,7 +89,7 @@ def test_fault_a_terminal_that_goes_away_ends_the_run_in_good_order(tmp_path, so
         stdout=theirs,
         stderr=theirs,
         start_new_session=True,
-        preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),  # noqa: PLW1509 - no threads here
+        preexec_fn=_own_terminal,  # noqa: PLW1509 - no threads here
     )
     os.close(theirs)
     try:
