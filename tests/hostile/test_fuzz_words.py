@@ -14,6 +14,7 @@ import pytest
 from hostile_queries import ANYTHING
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from keeping import raw_of
 from odd_lines import LINES
 
 from engine.batch import Block
@@ -176,5 +177,5 @@ def test_law_a_mapped_line_becomes_one_thing(fields: dict[str, str], lines: list
     found += set(batch.votes["ordinal"].to_pylist())
     given_lines = b"\n".join(lines).split(b"\n")
     assert sorted(found) == [i for i, line in enumerate(given_lines) if line.strip(b" \t\r\n\v\f")]
-    for row in (*batch.predictions.to_pylist(), *batch.others.to_pylist()):
-        assert isinstance(json.loads(canonical(row["raw"])), dict)
+    for raw in (*raw_of(batch), *batch.others["raw"].to_pylist()):
+        assert isinstance(json.loads(canonical(raw)), dict)
