@@ -6,41 +6,25 @@ mailer; a later `tick` notes the outcome. A kill between any two of these loses 
 next start what has no outcome is sent again, as the same mail with the same Message-ID.
 """
 
-import contextlib
 import math
 import time
 from collections.abc import Callable
-from typing import Protocol
 
 import duckdb
 
 from connectors.mail import domain_of
 from connectors.mailer import DRY_SMTP, Courier
+from connectors.transactions import Transactions, transact
 from engine import outbox
 from engine.config import SmtpSettings
 from engine.notifications import Group, Outcome
 
-__all__ = ["IN_FLIGHT_MAX", "Notifier", "Transactions"]
+__all__ = ["IN_FLIGHT_MAX", "Notifier"]
 
 IN_FLIGHT_MAX = 100
 """Mails that the mailer holds at most; the others wait in the store."""
 
 _LOOK_S = 0.1
-
-
-class Transactions(Protocol):
-    """The part of `connectors.store.Store` that `Notifier.drain` needs."""
-
-    cursor: duckdb.DuckDBPyConnection
-
-    def begin(self) -> None:
-        """Open a transaction."""
-
-    def commit(self) -> None:
-        """Make it durable."""
-
-    def rollback(self) -> None:
-        """Forget it."""
 
 
 class Notifier:
@@ -153,7 +137,7 @@ class Notifier:
         self.hurry()
         deadline_s = time.monotonic() + wait_s
         while True:
-            self._transact(store, now_us())
+            transact(store, self, now_us())
             if not self._wait(deadline_s, now_us, stopped):
                 return self.pending()
 
@@ -173,23 +157,6 @@ class Notifier:
         if len(busy) >= IN_FLIGHT_MAX:
             return []
         return outbox.due(cursor, now_us, busy, IN_FLIGHT_MAX - len(busy), self._far_us)
-
-    def _transact(self, store: Transactions, now_us: int) -> None:
-        store.begin()
-        try:
-            wanted = self.tick(store.cursor, now_us)
-            if wanted:
-                store.commit()
-        except BaseException:
-            self.after_rollback()
-            with contextlib.suppress(duckdb.Error):  # what failed may have ended it already
-                store.rollback()
-            raise
-        if wanted:
-            self.after_commit()
-        else:
-            self.after_rollback()
-            store.rollback()
 
     def _wait(
         self, deadline_s: float, now_us: Callable[[], int], stopped: Callable[[], bool]

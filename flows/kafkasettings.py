@@ -7,6 +7,7 @@ from typing import Any
 import yaml
 
 from engine.kafka_settings import KafkaConnection, KafkaSettings, ProduceSettings
+from flows.usersettings import variable
 from flows.yamlnodes import Faults, Node, scalar, shown
 from flows.yamlreaders import (
     Reader,
@@ -29,7 +30,6 @@ __all__ = ["READ_OPTIONS", "WRITE_OPTIONS", "is_brokers", "is_topic", "kafka_sou
 _HOST = r"(?:[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,252}[A-Za-z0-9_.])?|\[[0-9A-Fa-f:.]{2,45}\])"
 _BROKER = re.compile(rf"{_HOST}(?::(\d{{1,5}}))?")
 _TOPIC = re.compile(r"[A-Za-z0-9._-]{1,249}")
-_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 _PROTOCOLS = ("plaintext", "ssl", "sasl_plaintext", "sasl_ssl")
 _MECHANISMS = ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512")
@@ -100,16 +100,6 @@ def _topic(faults: Faults, node: Node, key: str) -> str | None:
     return None
 
 
-def _variable(faults: Faults, node: Node, key: str) -> str | None:
-    """Read the name of an environment variable; what else stands there may be the secret itself."""
-    written = str(node.value) if isinstance(node, yaml.ScalarNode) else ""
-    if len(written) <= 256 and _VARIABLE.fullmatch(written):
-        return written
-    rule = "the name of an environment variable, of letters, digits and _, never the secret itself"
-    faults.say(node, f"{key} must be {rule}, got something else, not shown here")
-    return None
-
-
 def _options(safe: Collection[str]) -> Reader:
     """Read further properties; those that decide what is read, or are secret, are refused."""
 
@@ -137,7 +127,7 @@ _CONNECTION: dict[str, Reader] = {
     "security_protocol": choice(*_PROTOCOLS),
     "sasl_mechanism": choice(*_MECHANISMS),
     "username": line_text,
-    "password_env": _variable,
+    "password_env": variable,
     "ca_file": path,
 }
 _OPTIONS = "options"  # others for what is read than for what is produced

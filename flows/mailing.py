@@ -18,8 +18,9 @@ import duckdb
 import pyarrow as pa
 
 from connectors.mailer import DRY_SMTP, DryMailer, Mailer
-from connectors.notifier import Notifier, Transactions
+from connectors.notifier import Notifier
 from connectors.smtp import check_smtp
+from connectors.transactions import Transactions
 from engine.config import NotificationSettings, Settings, SmtpSettings
 from engine.errors import ConfigurationError
 from engine.notifications import configuration_id

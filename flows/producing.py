@@ -9,7 +9,6 @@ A kill between any two of these loses nothing: what was not acknowledged is prod
 key. Nothing here waits for a broker but `drain`, at the end of a run, for a stated time.
 """
 
-import contextlib
 import logging
 import time
 from collections.abc import Callable, Sequence
@@ -18,7 +17,7 @@ import duckdb
 import pyarrow as pa
 
 from connectors.kafka.producer import Producers
-from connectors.notifier import Transactions
+from connectors.transactions import Transactions, transact
 from engine import produce
 from engine.kafka_settings import ProduceSettings
 from engine.produce import Delivery, Produced
@@ -104,7 +103,7 @@ class Producing:
         """Produce what is left, for up to `wait_s` seconds."""
         deadline_s = time.monotonic() + wait_s
         while self._ways:
-            self._transact(store, now_us())
+            transact(store, self, now_us())
             if not self.waiting or stopped() or time.monotonic() >= deadline_s:
                 return
             self._outcomes += self._producers.outcomes(_LOOK_S)
@@ -114,20 +113,3 @@ class Producing:
     def close(self) -> None:
         """Begin nothing more; what is left is for the next run."""
         self._producers.close()
-
-    def _transact(self, store: Transactions, now_us: int) -> None:
-        store.begin()
-        try:
-            wanted = self.tick(store.cursor, now_us)
-            if wanted:
-                store.commit()
-        except BaseException:
-            self.after_rollback()
-            with contextlib.suppress(duckdb.Error):  # what failed may have ended it already
-                store.rollback()
-            raise
-        if wanted:
-            self.after_commit()
-        else:
-            self.after_rollback()
-            store.rollback()

@@ -30,7 +30,7 @@ from flows.yamlreaders import (
     whole,
 )
 
-__all__ = ["Notifications", "configurations", "digests_of", "notifications", "users"]
+__all__ = ["Notifications", "configurations", "digests_of", "notifications", "users", "variable"]
 
 Notifications = tuple[SmtpSettings | None, tuple[NotificationSettings, ...]]
 
@@ -56,7 +56,7 @@ def _address(faults: Faults, node: Node, key: str) -> str | None:
     return written or None  # so that what must equal it is not at fault, too
 
 
-def _variable(faults: Faults, node: Node, key: str) -> str | None:
+def variable(faults: Faults, node: Node, key: str) -> str | None:
     """Read the name of an environment variable; what else stands there may be the secret itself."""
     written = str(node.value) if isinstance(node, yaml.ScalarNode) else ""
     if len(written) <= 256 and _VARIABLE.fullmatch(written):
@@ -92,7 +92,7 @@ def _user(faults: Faults, node: Node, key: str) -> UserSettings | None:
         "username": text,
         "role": choice("viewer", "editor", "administrator"),
         "email": _address,
-        "api_key_env": _variable,
+        "api_key_env": variable,
         "api_key_sha256": _digest,
         "models": several(text, "a list of ids of models"),
         "jobs": several(text, "a list of ids of jobs"),
@@ -240,7 +240,7 @@ _SMTP: dict[str, Reader] = {
     "from": _address,
     "security": choice("none", "starttls", "tls"),
     "username": line_text,
-    "password_env": _variable,
+    "password_env": variable,
     "timeout": _seconds(1, f"{_SPAN}, above 0"),
     "retry": _seconds(1, f"{_SPAN}, above 0"),
     "join": _seconds(0, _SPAN),
