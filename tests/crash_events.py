@@ -120,7 +120,7 @@ def processed(chance, n, at):
         "transfer_time": 0,
     }
     if chance.random() < 0.2:
-        yield {**run, "timestamp": at + chance.randrange(7_200_000), "status": "completed"}
+        yield {**run, "timestamp": at - chance.randrange(7_200_000), "status": "completed"}
 
 
 def deployed(chance, at):

@@ -64,7 +64,8 @@ def _batches(chance, n, at):
 def everything(seed, count):
     """Give so many lines, or a few more, of all types.
 
-    Half of them are a trace of `rule_traces`; what else there is comes at about its time.
+    Half of them are a trace of `rule_traces`; what else there is comes at about its time, but for
+    the runs at the end.
     """
     chance, given = random.Random(seed), []
     shop = iter(_shop(seed, count))
@@ -79,7 +80,21 @@ def everything(seed, count):
         given += map(_line, _others(chance, n, now))
         if chance.random() < 0.01:
             given.append(chance.choice(_BAD))
-    return given
+    return [*given, *map(_line, _evening(chance, now))]
+
+
+def _evening(chance, now):
+    """Little but runs for two hours, of which some near the end are odd."""
+    for minute in range(1, 121):
+        slow = 40 if 100 < minute <= 104 else 1
+        yield {
+            "type": "run",
+            "id": f"late-{minute}",
+            "job_type": "parse",
+            "status": "completed",
+            "timestamp": now + minute * 60_000,
+            "run_time": round(slow * (20 + chance.random()), 2),
+        }
 
 
 def _others(chance, n, now):
