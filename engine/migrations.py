@@ -85,11 +85,17 @@ def _keep_numbers(cursor: duckdb.DuckDBPyConnection) -> None:
     make_log(cursor)
 
 
+def _note_ends(cursor: duckdb.DuckDBPyConnection) -> None:
+    """Version 7: which partitions had ended; of those of older stores that is not known."""
+    cursor.execute("ALTER TABLE partitions ADD COLUMN IF NOT EXISTS ended BOOLEAN DEFAULT false")
+
+
 MIGRATIONS: Mapping[int, Callable[[duckdb.DuckDBPyConnection], None]] = {
     2: _add_rules,
     3: _add_anomaly_jobs,
     4: _add_jobs,
     5: _add_changes,
     6: _keep_numbers,
+    7: _note_ends,
 }
 """By the version that each leads to, from the one before."""

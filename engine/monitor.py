@@ -115,9 +115,13 @@ class Monitor:
         self._others.load()
 
     def resume(self) -> Mapping[tuple[str, str], tuple[int, str | None, int | None]]:
-        """Tell per (source, partition) where to go on: position, state, greatest time (µs)."""
+        """Tell per (source, partition) where to go on: position, state, greatest time (µs).
+
+        No time of one that had ended, which is not to be waited for if nothing is new there.
+        """
         rows = self._cursor.execute(
-            "SELECT source, partition, position, state, epoch_us(max_event) FROM partitions"
+            "SELECT source, partition, position, state, CASE WHEN NOT ended THEN"
+            " epoch_us(max_event) END FROM partitions"
         ).fetchall()
         return {(source, name): (at, state, latest) for source, name, at, state, latest in rows}
 
@@ -335,7 +339,8 @@ class Monitor:
         if number is None:
             number = self._partitions[source, name] = len(self._partitions)
             self._cursor.execute(
-                "INSERT INTO partitions VALUES (?, ?, ?, 0, NULL, NULL, false, 0, 0, NULL, NULL)",
+                "INSERT INTO partitions (partition_id, source, partition, position, idle, events,"
+                " rejects) VALUES (?, ?, ?, 0, false, 0, 0)",
                 [number, source, name],
             )
         mark = self._watermarks.marks.setdefault(number, Mark())
@@ -358,7 +363,7 @@ class Monitor:
         number = self._partition(source, name)
         self._watermarks.finish(number)
         self._cursor.execute(
-            "UPDATE partitions SET state = ? WHERE partition_id = ?", [state, number]
+            "UPDATE partitions SET state = ?, ended = true WHERE partition_id = ?", [state, number]
         )
         self._watch.advance(self.watermark_us, None, self._next_seq)
         self._write_clock()

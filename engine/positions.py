@@ -34,7 +34,7 @@ def write_partition(
     own_us, state, events, rejects = told
     cursor.execute(
         "UPDATE partitions SET position = ?, max_event = make_timestamp(?),"
-        " watermark = make_timestamp(?), idle = false, events = events + ?,"
+        " watermark = make_timestamp(?), idle = false, ended = false, events = events + ?,"
         " rejects = rejects + ?, state = ?, updated_time = make_timestamp(?)"
         " WHERE partition_id = ?",
         [

@@ -26,7 +26,7 @@ from engine.topics import TOPIC_TABLES
 
 __all__ = ["SCHEMA_VERSION", "TABLES", "make_tables"]
 
-SCHEMA_VERSION = 6
+SCHEMA_VERSION = 7
 
 TABLES: dict[str, str] = {
     # ---- facts ------------------------------------------------------------------------------
@@ -102,7 +102,9 @@ TABLES: dict[str, str] = {
     "partitions": """
         partition_id INTEGER PRIMARY KEY, source VARCHAR NOT NULL, partition VARCHAR NOT NULL,
         position BIGINT NOT NULL, max_event TIMESTAMP, watermark TIMESTAMP, idle BOOLEAN NOT NULL,
-        events BIGINT NOT NULL, rejects BIGINT NOT NULL, state VARCHAR, updated_time TIMESTAMP""",
+        events BIGINT NOT NULL, rejects BIGINT NOT NULL, state VARCHAR, updated_time TIMESTAMP,
+        ended BOOLEAN DEFAULT false   -- nothing was left of it behind what was taken last
+    """,
     "clock": """
         watermark TIMESTAMP,          -- overall; never goes back
         last_event TIMESTAMP,         -- greatest event time seen

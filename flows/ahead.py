@@ -9,8 +9,9 @@
 Bounded partitions are merged: the next batch is that of the partition whose handed-out events reach
 least far in time (those without any first), ties by (source, name). That and the cuts into blocks
 are functions of the data alone. Live partitions are handed out as they come, in turn with the
-bounded ones. After the last batch of a partition comes `Ended`. Memory: the blocks under way are at
-most `depth` times 16 MiB, and one more.
+bounded ones. After the last batch of a partition comes `Ended`; of a bounded one they come as one
+`Last`, since what is committed between them would be resumed in another order. Memory: the blocks
+under way are at most `depth` times 16 MiB, and one more.
 """
 
 import threading
@@ -27,7 +28,7 @@ import pyarrow.compute as pc
 from connectors.partition import BLOCK_BYTES, Partition
 from engine.batch import Batch, Block
 
-__all__ = ["Ahead", "Ended", "latest_event_us"]
+__all__ = ["Ahead", "Ended", "Handed", "Last", "latest_event_us"]
 
 Decode = Callable[[Block], Batch]
 Discover = Callable[[int], Sequence[Partition]]
@@ -50,6 +51,17 @@ class Ended:
 
     source: str
     partition: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Last:
+    """The last batch of a partition and its end, to be taken in one transaction."""
+
+    batch: Batch
+    ended: Ended
+
+
+Handed = Batch | Last | Ended
 
 
 def latest_event_us(batch: Batch) -> int | None:
@@ -113,7 +125,8 @@ class Ahead:
     decoders : sequence of callables
         Block to Batch, one per thread; a decoder is only ever called by its own thread.
     watermark : callable
-        Gives the greatest event time committed of (source, partition), in microseconds, or None.
+        Gives the greatest event time committed of (source, partition), in microseconds, or None
+        if there is none, or the partition had ended: if nothing is new there, it ends first again.
     depth : int
         Blocks of 16 MiB that may be under way.
     discover : callable or None
@@ -142,7 +155,6 @@ class Ahead:
         self._reads_max = max(2, depth * BLOCK_BYTES // self._limit)
         self._depth = depth
         self._arrived: deque[_Arrived] = deque()  # of live partitions
-        self._ended: deque[Ended] = deque()
         self._live_had_its_turn = False
         self._reader = ThreadPoolExecutor(1, "read", begun)
         self._pool = ThreadPoolExecutor(len(decoders), "decode", self._take_decoder)
@@ -155,9 +167,9 @@ class Ahead:
     def finished(self) -> bool:
         """Everything was handed out and no more will come."""
         nothing_to_come = self._discover is None and not self._lanes and not self._live
-        return nothing_to_come and not self._arrived and not self._ended
+        return nothing_to_come and not self._arrived
 
-    def next(self, now_us: int) -> Batch | Ended | None:
+    def next(self, now_us: int) -> Handed | None:
         """Give the next batch; None when none is ready within 10 ms, or nothing is there.
 
         Raises
@@ -168,8 +180,6 @@ class Ahead:
             Whatever a decoder raised, when the turn of its block has come.
         """
         self._poll_live(now_us)
-        if self._ended:
-            return self._ended.popleft()
         ready = bool(self._arrived) and _done(self._arrived[0].item, 0.0)
         if ready and not (self._live_had_its_turn and self._lanes):
             return self._hand_out_live()
@@ -232,7 +242,7 @@ class Ahead:
 
     # ---- bounded partitions -------------------------------------------------------------------
 
-    def _hand_out_bounded(self, now_us: int, patience_s: float) -> Batch | Ended | None:
+    def _hand_out_bounded(self, now_us: int, patience_s: float) -> Batch | Last | Ended | None:
         """Batch of the partition that is furthest behind, if it is ready in time."""
         while self._lanes:
             self._lanes.sort(key=lambda lane: lane.order)
@@ -245,14 +255,14 @@ class Ahead:
             if batch is not None and not _done(batch, patience_s):
                 return None
             lane.reads.popleft()
-            if read.finished:
-                self._lanes.remove(lane)
-                self._ended.append(Ended(lane.partition.source, lane.partition.name))
             if batch is not None:
                 lane.advance(batch.result())
+            if read.finished:
+                self._lanes.remove(lane)
+                ended = Ended(lane.partition.source, lane.partition.name)
+                return ended if batch is None else Last(batch.result(), ended)
+            if batch is not None:
                 return batch.result()
-            if self._ended:
-                return self._ended.popleft()
         return None
 
     def _read_on(self, now_us: int) -> None:

@@ -22,7 +22,6 @@ from connectors.sqlquery import Cursors
 from connectors.sqlserver import SqlServer
 from connectors.store import Store
 from connectors.storefaults import store_fault
-from engine.batch import Batch
 from engine.config import Settings
 from engine.counts import Counts
 from engine.decode import canonical
@@ -30,7 +29,7 @@ from engine.errors import EndingError, StoreError
 from engine.monitor import Monitor
 from engine.processing.declared import declare_catalogues
 from engine.topics import count_messages
-from flows.ahead import Ahead, Ended
+from flows.ahead import Ahead, Ended, Handed, Last
 from flows.breakable import breakable
 from flows.changing import Changing
 from flows.deciding import agree, pane_seconds
@@ -233,8 +232,11 @@ class Session:
 
     # ---- work -------------------------------------------------------------------------------
 
-    def take(self, item: Batch | Ended) -> None:
+    def take(self, item: Handed) -> None:
         """Take one batch, or the end of a partition, into the open transaction."""
+        if isinstance(item, Last):
+            self.take(item.batch)
+            item = item.ended
         self._looking.look(now_us())
         self._begin()
         if isinstance(item, Ended):
@@ -249,14 +251,11 @@ class Session:
                 self.intake.taken(self._store_open().cursor, item)
 
     def due(self) -> bool:
-        """Tell whether it is time to commit what was taken.
-
-        Earlier than usual where somebody waits for it and no more is on its way, as long as commits
-        take no more than a small part of the time.
-        """
+        """Tell whether it is time to commit what was taken; early where somebody waits for it."""
         now_s = time.monotonic()
         if now_s >= self._dirty_since + COMMIT_EVERY_S:
             return True
+        # Unless more is on its way, or commits take more than a small part of the time.
         waited = self.intake is not None and self.intake.waits and not self.intake.queued
         return waited and now_s >= self._committed_s + _EARLY_COMMITS * self._commit_took_s
 

@@ -14,9 +14,8 @@ from datetime import UTC, datetime, timedelta
 from bytewax.operators import StatefulBatchLogic
 
 from connectors.stream import Feed
-from engine.batch import Batch
 from engine.counts import Counts
-from flows.ahead import Ended
+from flows.ahead import Handed
 from flows.session import COMMIT_EVERY_S, Session
 
 __all__ = ["Announced", "Began", "Item", "MonitorStep", "Wanted"]
@@ -34,7 +33,7 @@ class Wanted:
     """Somebody waits for a commit, or for a piece of work."""
 
 
-Item = Batch | Ended | Began | Wanted
+Item = Handed | Began | Wanted
 
 
 class Announced:
@@ -47,9 +46,7 @@ class Announced:
         Whether the step should be called although there is no batch.
     """
 
-    def __init__(
-        self, feed: Feed[Batch | Ended], wanted: Callable[[], bool] = lambda: False
-    ) -> None:
+    def __init__(self, feed: Feed[Handed], wanted: Callable[[], bool] = lambda: False) -> None:
         self._feed, self._wanted = feed, wanted
         self._said = False
         self._given_s = time.monotonic()
@@ -108,7 +105,7 @@ class MonitorStep(StatefulBatchLogic[Item, Counts, None]):
     def snapshot(self) -> None:
         """Keep nothing in Bytewax: the store alone says where to resume."""
 
-    def _guarded(self, items: list[Batch | Ended], *, last: bool = False) -> Emitted:
+    def _guarded(self, items: list[Handed], *, last: bool = False) -> Emitted:
         session = self._session
         if session.fault is not None:
             return (), self.RETAIN

@@ -5,8 +5,16 @@ import duckdb
 from connectors.store import FILE_NAME
 
 
+def make_sixth(folder):
+    """Take from a folder what the sixth version did not have: which partitions had ended."""
+    with duckdb.connect(folder / FILE_NAME) as connection:
+        connection.execute("UPDATE settings SET value = '6' WHERE name = 'schema_version'")
+        connection.execute("ALTER TABLE partitions DROP COLUMN ended")
+
+
 def make_fifth(folder):
     """Take from a folder all that the fifth version did not have: predictions as numbers."""
+    make_sixth(folder)
     with duckdb.connect(folder / FILE_NAME) as connection:
         connection.execute("UPDATE settings SET value = '5' WHERE name = 'schema_version'")
         connection.execute("DROP VIEW events_log")

@@ -8,7 +8,7 @@ import json
 
 import duckdb
 import pytest
-from old_stores import make_fifth
+from old_stores import make_fifth, make_sixth
 
 from connectors.store import FILE_NAME, Store
 from engine.anomaly_tables import ANOMALY_TABLES
@@ -132,7 +132,9 @@ def columns(store):
     )
 
 
-@pytest.mark.parametrize("make_old", [make_first, make_second, make_third, make_fourth, make_fifth])
+@pytest.mark.parametrize(
+    "make_old", [make_first, make_second, make_third, make_fourth, make_fifth, make_sixth]
+)
 def test_golden_a_folder_of_an_older_version_has_the_tables_of_a_new_one(tmp_path, make_old):
     with Store(tmp_path / "new", publish=False) as store:
         expected = columns(store)

@@ -19,7 +19,7 @@ from connectors.partition import BLOCK_BYTES, Partition
 from connectors.stdin import Stdin
 from engine.batch import Batch, Block
 from engine.errors import SourceError
-from flows.ahead import Ahead, Ended, latest_event_us
+from flows.ahead import Ahead, Ended, Last, latest_event_us
 
 
 def times(values: Sequence[int | None]) -> pa.Array:
@@ -54,7 +54,9 @@ def drained(ahead: Ahead, timeout_s: float = 20.0) -> list[Batch | Ended]:
     while not ahead.finished:
         assert time.monotonic() < until
         item = ahead.next(0)
-        if item is not None:
+        if isinstance(item, Last):
+            items += [item.batch, item.ended]
+        elif item is not None:
             items.append(item)
     ahead.close()
     return items
@@ -127,6 +129,27 @@ def test_golden_committed_watermarks_decide_after_a_restart() -> None:
     )
     got = [partition for _, partition, data in told(drained(ahead)) if data != b"ended"]
     assert got == ["c", "c", "b", "b", "a", "a"]
+
+
+def test_golden_the_end_comes_with_the_last_batch() -> None:
+    ahead = ahead_of([Memory([b"1\n", b"2\n"], name="a"), Memory([], name="b")])
+    items = []
+    while not ahead.finished:
+        item = ahead.next(0)
+        items += [] if item is None else [item]
+    first, *rest = (item for item in items if not isinstance(item, Ended))
+    assert isinstance(first, Batch)
+    assert [(last.batch.block.data, last.ended.partition) for last in rest] == [(b"2\n", "a")]
+    assert [item.partition for item in items if isinstance(item, Ended)] == ["b"]
+    ahead.close()
+
+
+def test_golden_what_had_ended_ends_first_after_a_restart() -> None:
+    # "b" had ended at 40, which is as if nothing of it had come yet.
+    reach = {"a": 30, "b": None}
+    parts = [Memory([b"50\n"], source="s", name="a"), Memory([], source="s", name="b")]
+    items = drained(Ahead(parts, [batch_of], lambda _source, name: reach[name]))
+    assert told(items) == [("s", "b", b"ended"), ("s", "a", b"50\n"), ("s", "a", b"ended")]
 
 
 def test_law_file_cuts_and_order_do_not_depend_on_speed(tmp_path: Path) -> None:

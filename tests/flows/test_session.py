@@ -21,6 +21,7 @@ from engine.config import (
 )
 from engine.errors import ConfigurationError
 from flows.__main__ import main
+from flows.ahead import Ended
 from flows.run import run
 from flows.session import Session, now_us
 
@@ -334,3 +335,36 @@ def test_golden_foreign_events_through_a_configuration(tmp_path, capsys):
     (reason,) = one(tmp_path / "data", "select reason from rejects")
     assert "timestamp" in reason
     assert '"soon"' in reason
+
+
+def test_law_a_run_goes_on_as_if_it_had_never_stopped_wherever_inputs_end(tmp_path):
+    spans = {"a": [[0], [60]], "b": [[0, 5], [20, 120]], "c": [[1], [100, 200, 300, 310]]}
+    blocks = {
+        name: [encoded(map(prediction, seconds)) for seconds in parts]
+        for name, parts in spans.items()
+    }
+
+    def marks(data, batches_each):
+        settings = Settings(data=str(data), time=TimeSettings(allowed_lateness_us=0))
+        while True:
+            at = {}
+            if (data / "bellwether.duckdb").exists():
+                at = dict(rows(data, "SELECT partition, position FROM progress"))
+            parts = [Memory(b, source="s", name=n, start=at.get(n, 0)) for n, b in blocks.items()]
+            session = Session(settings, parts).open()
+            taken = 0
+            while not session.ahead.finished and taken < batches_each:
+                item = session.ahead.next(now_us())
+                if item is not None:
+                    session.take(item)
+                    taken += not isinstance(item, Ended)
+            session.commit()
+            done = session.ahead.finished
+            session.close()
+            if done:
+                return rows(data, "SELECT event_id, watermark FROM events_kept ORDER BY seq")
+
+    calm = marks(tmp_path / "calm", 100)
+    assert len({mark for _, mark in calm}) > 3
+    for batches_each in (1, 2, 3, 4):
+        assert marks(tmp_path / f"cut-{batches_each}", batches_each) == calm
