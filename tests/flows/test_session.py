@@ -338,7 +338,7 @@ def test_golden_foreign_events_through_a_configuration(tmp_path, capsys):
 
 
 def test_law_a_run_goes_on_as_if_it_had_never_stopped_wherever_inputs_end(tmp_path):
-    spans = {"a": [[0], [60]], "b": [[0, 5], [20, 120]], "c": [[1], [100, 200, 300, 310]]}
+    spans = {"a": [[0], [60]], "b": [[0, 5], [20, 120, 130]], "c": [[1], [100, 200, 300, 310]]}
     blocks = {
         name: [encoded(map(prediction, seconds)) for seconds in parts]
         for name, parts in spans.items()
