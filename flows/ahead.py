@@ -11,7 +11,7 @@ least far in time (those without any first), ties by (source, name). That and th
 are functions of the data alone. Live partitions are handed out as they come, in turn with the
 bounded ones. After the last batch of a partition comes `Ended`; of a bounded one they come as one
 `Last`, since what is committed between them would be resumed in another order. Memory: the blocks
-under way are at most `depth` times 16 MiB, and one more.
+under way are at most `depth` times 16 MiB, of a lone partition 24 MiB, and one more.
 """
 
 import threading
@@ -33,8 +33,8 @@ __all__ = ["Ahead", "Ended", "Handed", "Last", "latest_event_us"]
 Decode = Callable[[Block], Batch]
 Discover = Callable[[int], Sequence[Partition]]
 
-# A block costs some 20 ms of statements, whatever it holds: of one file, which is decoded while the
-# block before it is taken, two larger ones are under way instead of three.
+# A block costs some 20 ms of statements, whatever it holds: of one file they are larger. Three are
+# under way there too, so that one may wait while the step commits (with two, 5 % slower).
 _ALONE_BLOCK_BYTES = 3 * BLOCK_BYTES // 2
 # Fine enough to interleave files, coarse enough for DuckDB (DESIGN §7).
 _MERGED_BLOCK_BYTES = 1 << 20
@@ -128,7 +128,7 @@ class Ahead:
         Gives the greatest event time committed of (source, partition), in microseconds, or None
         if there is none, or the partition had ended: if nothing is new there, it ends first again.
     depth : int
-        Blocks of 16 MiB that may be under way.
+        Blocks of 16 MiB that may be under way; as many of 24 MiB where one partition is read.
     discover : callable or None
         Called with the wall clock at every `next`; gives live partitions that are new since.
     begun : callable
@@ -152,7 +152,7 @@ class Ahead:
         self._discover = discover
         reading = sum(not lane.partition.finished for lane in self._lanes)
         self._limit = _ALONE_BLOCK_BYTES if reading <= 1 else _MERGED_BLOCK_BYTES
-        self._reads_max = max(2, depth * BLOCK_BYTES // self._limit)
+        self._reads_max = max(depth, depth * BLOCK_BYTES // self._limit)
         self._depth = depth
         self._arrived: deque[_Arrived] = deque()  # of live partitions
         self._live_had_its_turn = False
