@@ -35,6 +35,7 @@ __all__ = ["FILE_NAME", "LOCK_NAME", "FolderLock", "Store"]
 
 FILE_NAME = STORE_NAME
 LOCK_NAME = "lock"
+_BEGUN_NAME = f"{STORE_NAME}.begun"
 CATALOG = "bellwether"  # the stem of the file name: what a plain open calls it too
 _ROW_GROUP_ROWS = 24_576
 _CHECKPOINT_BYTES = "256MB"
@@ -255,6 +256,8 @@ def _open(path: Path, memory_limit: str) -> duckdb.DuckDBPyConnection:
     }
     try:
         cursor = duckdb.connect(config=config)
+        if not path.exists() or not path.stat().st_size:
+            _make_file(cursor, path)
         # A block of 16 MiB holds about 50,000 events. Appends that fill row groups are compressed
         # straight into the file; smaller ones are written twice, through the WAL (measured: 2.0
         # against 1.3 us an event).
@@ -262,10 +265,23 @@ def _open(path: Path, memory_limit: str) -> duckdb.DuckDBPyConnection:
         cursor.execute(f"USE {CATALOG}")
         for name in _AFTER_ATTACH:
             cursor.execute(f"SET {name} = {DATABASE_CONFIG[name]}")
-    except duckdb.Error as fault:
+    except (duckdb.Error, OSError) as fault:
         msg = f"{path} cannot be opened: {str(fault).splitlines()[0]}"
         raise store_fault(fault, path.parent) or StoreError(msg) from fault
     return cursor
+
+
+def _make_file(cursor: duckdb.DuckDBPyConnection, path: Path) -> None:
+    """Make an empty database; it has its name when it is whole.
+
+    DuckDB writes its headers one after the other: killed between them, it left a file behind that
+    nobody could open any more, although nothing had been stored.
+    """
+    begun = path.with_name(_BEGUN_NAME)
+    begun.unlink(missing_ok=True)
+    cursor.execute(f"ATTACH {text(str(begun))} AS begun (ROW_GROUP_SIZE {_ROW_GROUP_ROWS})")
+    cursor.execute("DETACH begun")
+    begun.replace(path)
 
 
 class _Readers:
