@@ -8,7 +8,7 @@ import pyarrow as pa
 from engine.amounts import EventAmounts
 from engine.arrays import Ints
 from engine.label_amounts import LabelAmounts
-from engine.seen import Probes
+from engine.seen import Keys, Probes
 
 __all__ = ["Batch", "Block", "Folded", "Messages", "Told"]
 
@@ -124,12 +124,15 @@ class Folded:
         See `engine.jobs.cells`.
     probes : Probes
         Of the keys of the predictions (`engine.seen`).
+    repeated : uint64
+        The keys that several predictions have.
     """
 
     events: EventAmounts
     labels: LabelAmounts | None
     decisions: pa.Table
     probes: Probes
+    repeated: Keys
 
 
 @dataclass(frozen=True, slots=True)

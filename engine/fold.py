@@ -18,9 +18,9 @@ from engine.batch import Batch, Folded
 from engine.config import ModelSettings
 from engine.jobs.cells import cells
 from engine.label_amounts import LABELLED_COLUMNS, LabelAmounts, label_amounts
-from engine.seen import keys_of, probe
+from engine.seen import Keys, Probes, keys_of, probe, repeated_of
 
-__all__ = ["fold", "fold_events", "fold_labels", "positives_of", "stamped"]
+__all__ = ["asked", "fold", "fold_events", "fold_labels", "positives_of", "stamped"]
 
 Positives = Mapping[str, str | None]
 
@@ -46,8 +46,21 @@ def fold(batch: Batch, positives: Positives, pane_s: int) -> Batch:
     every = np.ones(len(batch.predictions), np.bool_)
     events = fold_events(batch, batch.predictions["model_id"], every, pane_s)
     labels = fold_labels(batch.predictions, "model_id", every, positives, pane_s)
-    folded = Folded(events, labels, cells(batch.predictions), probe(keys_of(batch.predictions)))
+    keys = keys_of(batch.predictions)
+    folded = Folded(events, labels, cells(batch.predictions), probe(keys), repeated_of(keys))
     return replace(batch, folded=folded)
+
+
+def asked(batch: Batch) -> tuple[Probes, Keys]:
+    """Give where the filter is asked about predictions, then votes; and the keys that repeat.
+
+    The keys are those that several predictions of the batch have.
+    """
+    folded, keys = batch.folded, keys_of(batch.predictions)
+    probes = folded.probes if folded else probe(keys)
+    if len(batch.votes):
+        probes = probe(keys_of(batch.votes)).behind(probes)
+    return probes, folded.repeated if folded else repeated_of(keys)
 
 
 def fold_events(batch: Batch, series: Array, counted: Flags, pane_s: int) -> EventAmounts:

