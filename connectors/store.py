@@ -6,11 +6,9 @@ one owner a folder (a second start says who holds it); a file is only opened wit
 schema or an older one, which is migrated first.
 """
 
-import fcntl
 import hashlib
 import json
 import os
-import socket
 from collections.abc import Callable
 from pathlib import Path
 from typing import Self
@@ -18,10 +16,10 @@ from typing import Self
 import duckdb
 
 from connectors.damage import STORE_NAME, check_files
+from connectors.folderlock import FolderLock
 from connectors.pressure import Pressure
 from connectors.publish import forget_unfinished
 from connectors.sqlquery import DATABASE_CONFIG
-from connectors.sqlserver import remove_stale
 from connectors.storefaults import store_fault
 from engine.asking import first, number
 from engine.errors import StoreError
@@ -31,10 +29,9 @@ from engine.panes import text
 from engine.relations import MACROS, VIEWS
 from engine.rows import SCHEMA_VERSION, make_tables
 
-__all__ = ["FILE_NAME", "LOCK_NAME", "FolderLock", "Store"]
+__all__ = ["FILE_NAME", "Store"]
 
 FILE_NAME = STORE_NAME
-LOCK_NAME = "lock"
 _BEGUN_NAME = f"{STORE_NAME}.begun"
 CATALOG = "bellwether"  # the stem of the file name: what a plain open calls it too
 _ROW_GROUP_ROWS = 24_576
@@ -297,58 +294,3 @@ class _Readers:
         cursor = self._connection.cursor()
         cursor.execute(f"USE {CATALOG}")
         return cursor
-
-
-class FolderLock:
-    """An exclusive lock on the folder; the file says who holds it and where it answers.
-
-    Raises
-    ------
-    StoreError
-        Somebody holds it; the text says who.
-    OSError
-        The folder cannot be written.
-    """
-
-    def __init__(self, folder: Path) -> None:
-        self._path = folder / LOCK_NAME
-        self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            holder = _describe(os.pread(self._file, 4096, 0))
-            os.close(self._file)
-            msg = f"data folder {folder} must be free, got locked by {holder}"
-            raise StoreError(msg) from None
-        remove_stale(str(_facts(os.pread(self._file, 4096, 0)).get("socket", "")))
-        self.write({})
-
-    def write(self, facts: dict[str, str]) -> None:
-        """Say who holds it, and further facts."""
-        line = {"pid": os.getpid(), "host": socket.gethostname(), **facts}
-        content = (json.dumps(line) + "\n").encode()
-        os.ftruncate(self._file, 0)
-        os.pwrite(self._file, content, 0)
-
-    def release(self) -> None:
-        """Let the folder go; a second call does nothing."""
-        if self._file < 0:
-            return
-        os.ftruncate(self._file, 0)
-        os.close(self._file)
-        self._file = -1
-
-
-def _facts(content: bytes) -> dict[str, object]:
-    try:
-        facts = json.loads(content)
-    except ValueError:
-        return {}
-    return facts if isinstance(facts, dict) else {}
-
-
-def _describe(content: bytes) -> str:
-    facts = _facts(content)
-    if "pid" not in facts:
-        return "another process"
-    return f"process {facts['pid']} on {facts.get('host')}"

@@ -19,9 +19,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from connectors.damage import PUBLISHED_NAME, STORE_NAME, wal_of
+from connectors.folderlock import FolderLock
 from connectors.inspecting import Found, look
 from connectors.restoring import Restored, rebuild, restore, salvage, salvaged
-from connectors.store import FolderLock
 from engine.errors import ConfigurationError, StoreError
 from flows.repairtexts import changes_text, found_text, mails_text, sources_text
 

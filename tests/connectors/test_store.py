@@ -1,15 +1,19 @@
 """The data folder: one owner, whole transactions, and what happens to a file that is not ours."""
 
 import contextlib
+import fcntl
 import json
 import os
 import subprocess
 import sys
+import threading
+import time
 
 import duckdb
 import pytest
 
-from connectors.store import CATALOG, FILE_NAME, LOCK_NAME, Store
+from connectors.folderlock import LOCK_NAME
+from connectors.store import CATALOG, FILE_NAME, Store
 from engine.errors import StoreError
 from engine.relations import VIEWS
 from engine.rows import SCHEMA_VERSION, TABLES
@@ -81,6 +85,18 @@ def test_error_a_locked_folder_names_its_owner(tmp_path):
     with Store(tmp_path) as again:
         assert again.setting("still") == "here"
     assert (tmp_path / LOCK_NAME).read_bytes() == b""
+
+
+def test_contract_a_start_waits_for_those_who_only_read(tmp_path):
+    with Store(tmp_path) as store:
+        store.remember("kept", "1")
+    reader = os.open(tmp_path / LOCK_NAME, os.O_RDONLY)
+    fcntl.flock(reader, fcntl.LOCK_SH)
+    threading.Timer(0.3, os.close, [reader]).start()
+    began = time.monotonic()
+    with Store(tmp_path) as store:
+        assert store.setting("kept") == "1"
+    assert time.monotonic() - began >= 0.3
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[1]", b"\xff\0", b'{"socket": 7}', b"null"])

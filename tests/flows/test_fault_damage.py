@@ -17,7 +17,7 @@ from commands import relations
 from damages import command, flipped, killed_folder
 
 from connectors.damage import PUBLISHED_NAME, STORE_NAME, wal_of
-from connectors.store import FolderLock
+from connectors.folderlock import FolderLock
 from engine.rows import SCHEMA_VERSION
 
 DAMAGES = int(os.environ.get("BELLWETHER_DAMAGES", "2"))
