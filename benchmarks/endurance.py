@@ -25,7 +25,7 @@ from benchmarks.process import module
 from benchmarks.workload import START_MS, Workload, lines
 from connectors.sqlclient import query
 
-__all__: list[str] = []
+__all__ = ["Stream", "feed"]
 
 _CONFIG = """
 data: {data}
@@ -74,6 +74,7 @@ class Stream:
         self._count = made.predictions
         self.lines = made.lines
         self._a_second = a_second
+        self._turn = 0
         self._ids = self._behind(b'"id":"e', 9)
         self._times = self._behind(b'"timestamp":', 13)
         self._number = self._read(self._ids, 9)
@@ -101,18 +102,18 @@ class Stream:
             self._text[at + place] = digit + 48
 
     def chunks(self) -> Iterator[memoryview]:
-        """Give the lines, some 500,000 at a time."""
-        turn = 0
+        """Give the lines, some 500,000 at a time; a second call goes on behind the first."""
         while True:
-            base = turn * self._count
+            base = self._turn * self._count
             self._write(self._ids, 9, self._number + base)
             times = START_MS + (self._order + base) * 1000 // self._a_second
             self._write(self._times, 13, times)
+            self._turn += 1
             yield memoryview(self._text)
-            turn += 1
 
 
-def _feed(stream: Stream, pipe: int, ended: threading.Event, told: list[int]) -> None:
+def feed(stream: Stream, pipe: int, ended: threading.Event, told: list[int]) -> None:
+    """Write the stream to a pipe until it has `ended`; `told[0]` counts its lines."""
     try:
         for chunk in stream.chunks():
             at = 0
@@ -179,7 +180,7 @@ def _main() -> None:
         pipe = os.dup(process.stdin.fileno())
         process.stdin.close()
         stream = Stream(given.rate, given.seed)
-        feeder = threading.Thread(target=_feed, args=(stream, pipe, ended, told), daemon=True)
+        feeder = threading.Thread(target=feed, args=(stream, pipe, ended, told), daemon=True)
         began = time.perf_counter()
         feeder.start()
         samples: list[Sample] = []

@@ -253,8 +253,8 @@ class Session:
     def due(self) -> bool:
         """Tell whether it is time to commit what was taken; early where somebody waits for it."""
         now_s = time.monotonic()
-        if now_s >= self._dirty_since + COMMIT_EVERY_S:
-            return True
+        if now_s >= self._dirty_since + COMMIT_EVERY_S or not self._committed_s:
+            return True  # the first lines at once: whoever looks sees that it goes on
         # Unless more is on its way, or commits take more than a small part of the time.
         waited = self.intake is not None and self.intake.waits and not self.intake.queued
         return waited and now_s >= self._committed_s + _EARLY_COMMITS * self._commit_took_s
