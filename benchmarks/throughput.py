@@ -119,7 +119,7 @@ def _main() -> None:
     parser = argparse.ArgumentParser(
         description="Measure events a second, end to end into DuckDB, next to alternatives."
     )
-    parser.add_argument("--lines", type=int, default=2_000_000)
+    parser.add_argument("--lines", type=int, default=5_000_000)
     parser.add_argument("--models", type=int, default=20)
     parser.add_argument("--runs", type=int, default=3, help="turns; medians are printed")
     parser.add_argument("--seed", type=int, default=7)

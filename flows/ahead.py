@@ -11,7 +11,7 @@ least far in time (those without any first), ties by (source, name). That and th
 are functions of the data alone. Live partitions are handed out as they come, in turn with the
 bounded ones. After the last batch of a partition comes `Ended`; of a bounded one they come as one
 `Last`, since what is committed between them would be resumed in another order. Memory: the blocks
-under way are at most `depth` times 16 MiB, of a lone partition 24 MiB, and one more.
+under way are at most `depth` times 16 MiB, of a lone partition 32 MiB, and one more.
 """
 
 import threading
@@ -35,7 +35,7 @@ Discover = Callable[[int], Sequence[Partition]]
 
 # A block costs some 20 ms of statements, whatever it holds: of one file they are larger. Three are
 # under way there too, so that one may wait while the step commits (with two, 5 % slower).
-_ALONE_BLOCK_BYTES = 3 * BLOCK_BYTES // 2
+_ALONE_BLOCK_BYTES = 2 * BLOCK_BYTES
 # Fine enough to interleave files, coarse enough for DuckDB (DESIGN §7).
 _MERGED_BLOCK_BYTES = 1 << 20
 # A smaller block of a live partition that has not been handed out yet shows that the step is busy:
@@ -128,7 +128,7 @@ class Ahead:
         Gives the greatest event time committed of (source, partition), in microseconds, or None
         if there is none, or the partition had ended: if nothing is new there, it ends first again.
     depth : int
-        Blocks of 16 MiB that may be under way; as many of 24 MiB where one partition is read.
+        Blocks of 16 MiB that may be under way; as many of 32 MiB where one partition is read.
     discover : callable or None
         Called with the wall clock at every `next`; gives live partitions that are new since.
     begun : callable

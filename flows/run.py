@@ -15,6 +15,7 @@ from connectors.partition import Partition
 from engine.config import Settings
 from engine.errors import EndingError
 from engine.watermark import NEVER
+from flows.allocating import keep_freed_memory
 from flows.monitor import flow_of
 from flows.progress import Progress
 from flows.session import Session
@@ -68,6 +69,7 @@ def run_session(session: Session, beside: Callable[[], AbstractContextManager[ob
     # The reader thread computes while this one waits for DuckDB: Python's 5 ms until a thread that
     # wants to go on may do so were longer than most statements, a tenth of the throughput.
     sys.setswitchinterval(_SWITCH_S)
+    keep_freed_memory()
     try:
         session.open()
     except EndingError as ended:

@@ -210,9 +210,9 @@ def test_contract_bytes_under_way_are_bounded(count: int) -> None:
     for _ in range(100):
         item = ahead.next(0)
         time.sleep(0.002)
-        handed_out += isinstance(item, Batch) and (24 << 20 if count == 1 else 1 << 20)
+        handed_out += isinstance(item, Batch) and (32 << 20 if count == 1 else 1 << 20)
         most = max(most, sum(part.consumed for part in parts) - handed_out)
-    assert (16 << 20) <= most <= (3 * (24 if count == 1 else 16) << 20) + (1 << 20)
+    assert (16 << 20) <= most <= (3 * (32 if count == 1 else 16) << 20) + (1 << 20)
     ahead.close()
 
 
