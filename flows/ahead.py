@@ -156,6 +156,7 @@ class Ahead:
         self._depth = depth
         self._arrived: deque[_Arrived] = deque()  # of live partitions
         self._live_had_its_turn = False
+        self._live_limit = _MERGED_BLOCK_BYTES  # the first one is small: the run goes on soon
         self._reader = ThreadPoolExecutor(1, "read", begun)
         self._pool = ThreadPoolExecutor(len(decoders), "decode", self._take_decoder)
         self._spare: SimpleQueue[Decode] = SimpleQueue()
@@ -225,7 +226,7 @@ class Ahead:
                 break
             if partition in small:
                 continue
-            block = partition.poll(now_us)
+            block = partition.poll(now_us, self._live_limit)
             if block is not None:
                 batch = self._pool.submit(self._decode, block)
                 self._arrived.append(_Arrived(partition, len(block.data), batch))
@@ -236,7 +237,7 @@ class Ahead:
                 self._arrived.append(_Arrived(partition, 0, ended))
 
     def _hand_out_live(self) -> Batch | Ended:
-        self._live_had_its_turn = True
+        self._live_had_its_turn, self._live_limit = True, BLOCK_BYTES
         item = self._arrived.popleft().item
         return item if isinstance(item, Ended) else item.result()
 

@@ -250,6 +250,19 @@ def test_contract_live_lines_come_at_once_and_in_order() -> None:
     os.close(out)
 
 
+def test_contract_the_first_live_block_is_small_so_that_it_is_soon_committed() -> None:
+    out, into = os.pipe()
+    lines = b"7".ljust(99) + b"\n"
+    feeder = threading.Thread(target=lambda: (os.write(into, lines * 60_000), os.close(into)))
+    feeder.start()
+    items = drained(ahead_of([Stdin("s", descriptor=out)]))
+    feeder.join()
+    os.close(out)
+    first, *rest = [len(item.block.data) for item in items if isinstance(item, Batch)]
+    assert first <= 1 << 20
+    assert first + sum(rest) == 6_000_000
+
+
 def test_contract_live_and_bounded_take_turns() -> None:
     live = Memory([b"1\n"] * 50, name="live", bounded=False)
     file = Memory([b"2\n"] * 50, name="file")
