@@ -253,8 +253,9 @@ class Session:
     def due(self) -> bool:
         """Tell whether it is time to commit what was taken; early where somebody waits for it."""
         now_s = time.monotonic()
-        if now_s >= self._dirty_since + COMMIT_EVERY_S or not self._committed_s:
-            return True  # the first lines at once: whoever looks sees that it goes on
+        first = self._in_transaction and not self._committed_s  # at once: seen to go on
+        if first or now_s >= self._dirty_since + COMMIT_EVERY_S:
+            return True
         # Unless more is on its way, or commits take more than a small part of the time.
         waited = self.intake is not None and self.intake.waits and not self.intake.queued
         return waited and now_s >= self._committed_s + _EARLY_COMMITS * self._commit_took_s

@@ -31,7 +31,7 @@ def committed(minute, mails, edits, places):
     for n, (source, name) in enumerate(places):
         name = name.replace("{home}", str(home))
         run("INSERT OR REPLACE INTO partitions VALUES (?, ?, ?, ?, NULL, NULL, false, 9, 0, NULL,"
-            " ?)", [n, source, name, int(minute) * 1000, at])
+            " ?, false)", [n, source, name, int(minute) * 1000, at])
     for name, status in mails.items():
         run("DELETE FROM notifications_log WHERE notification_id = ?", [name])
         run("INSERT INTO notifications_log (notification_id, alert_id, configuration_id,"
