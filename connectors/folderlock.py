@@ -8,10 +8,11 @@ import json
 import os
 import socket
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from connectors.sqlserver import remove_stale
-from engine.errors import StoreError
+from engine.errors import EndingError, StoreError
 
 __all__ = ["LOCK_NAME", "FolderLock"]
 
@@ -26,23 +27,34 @@ class FolderLock:
     Whoever reads the results of a folder without an owner holds it shared, for a query: that is
     waited for.
 
+    Parameters
+    ----------
+    folder : pathlib.Path
+    stopped : callable
+        Asked while readers are waited for: True gives up.
+
     Raises
     ------
     StoreError
         Somebody owns it, or reads for ten seconds; the text says who.
+    EndingError
+        It was stopped while it waited.
     OSError
         The folder cannot be written.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, stopped: Callable[[], bool] = lambda: False) -> None:
         self._path = folder / LOCK_NAME
         self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         until_s = time.monotonic() + _READERS_S
         while not self._locked(fcntl.LOCK_EX):
             owned = not self._locked(fcntl.LOCK_SH)
-            if owned or time.monotonic() >= until_s:
+            if owned or stopped() or time.monotonic() >= until_s:
                 holder = _describe(os.pread(self._file, 4096, 0)) if owned else "a reader"
                 os.close(self._file)
+                if stopped() and not owned:
+                    msg = f"the run was stopped before data folder {folder} was free of readers"
+                    raise EndingError(msg)
                 msg = f"data folder {folder} must be free, got locked by {holder}"
                 raise StoreError(msg)
             fcntl.flock(self._file, fcntl.LOCK_UN)

@@ -20,6 +20,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from connectors.publish import sync_folder
 from connectors.relationwire import Relation
 from engine.errors import ConfigurationError, StoreError
 
@@ -95,9 +96,9 @@ def write_folder(folder: Path, relations: Iterable[Relation]) -> Exported:
         with _told(folder):
             size = sum(each.stat().st_size for each in new.iterdir())
             new.chmod(0o777 & ~_umask())
-            _sync(new)
+            sync_folder(new)
             _put(new, folder)
-            _sync(folder.absolute().parent)
+            sync_folder(folder.absolute().parent)
     finally:
         shutil.rmtree(new, ignore_errors=True)
     return Exported(rows, size)
@@ -172,14 +173,6 @@ def _told(folder: Path) -> Iterator[None]:
             raise  # of whoever gives the rows
         msg = f"the export to {folder} cannot be written: {error.strerror}"
         raise StoreError(msg) from error
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _umask() -> int:

@@ -44,6 +44,7 @@ __all__ = [
     "publish",
     "replace_synced",
     "room_for",
+    "sync_folder",
 ]
 
 NEW_NAME = "published.duckdb.new"
@@ -192,11 +193,16 @@ def room_for(size: int, descriptor: int) -> None:
 def replace_synced(new: Path, path: Path) -> None:
     """Rename one file over another, for good once this returns."""
     new.replace(path)
-    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    sync_folder(path.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Have the names in a folder on disk."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        os.fsync(folder)
+        os.fsync(descriptor)
     finally:
-        os.close(folder)
+        os.close(descriptor)
 
 
 @contextlib.contextmanager

@@ -18,7 +18,7 @@ import duckdb
 from connectors.damage import STORE_NAME, check_files
 from connectors.folderlock import FolderLock
 from connectors.pressure import Pressure
-from connectors.publish import forget_unfinished
+from connectors.publish import forget_unfinished, replace_synced
 from connectors.sqlquery import DATABASE_CONFIG
 from connectors.storefaults import store_fault
 from engine.asking import first, number
@@ -56,11 +56,18 @@ class Store:
     folder : pathlib.Path
     """
 
-    def __init__(self, folder: Path, memory_limit: str = "640MB", *, publish: bool = True) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        memory_limit: str = "640MB",
+        *,
+        publish: bool = True,
+        stopped: Callable[[], bool] = lambda: False,
+    ) -> None:
         self.folder = folder
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            self._lock = FolderLock(folder)
+            self._lock = FolderLock(folder, stopped)
         except OSError as fault:
             msg = f"data folder {folder} cannot be used: {fault.strerror}"
             raise StoreError(msg) from fault
@@ -278,7 +285,7 @@ def _make_file(cursor: duckdb.DuckDBPyConnection, path: Path) -> None:
     begun.unlink(missing_ok=True)
     cursor.execute(f"ATTACH {text(str(begun))} AS begun (ROW_GROUP_SIZE {_ROW_GROUP_ROWS})")
     cursor.execute("DETACH begun")
-    begun.replace(path)
+    replace_synced(begun, path)
 
 
 class _Readers:

@@ -132,7 +132,8 @@ class Session:
         with self._open:
             if self._store is None:
                 password = None if self._mails_to else password_of(self.settings.smtp)
-                self._start(Store(Path(self.settings.data), publish=False), password)
+                folder, stopped = Path(self.settings.data), self.stop.is_set
+                self._start(Store(folder, publish=False, stopped=stopped), password)
         return self
 
     def _start(self, store: Store, password: str | None) -> None:
@@ -144,10 +145,8 @@ class Session:
             inputs = self._given or open_inputs(self.settings, resume, self.stop.is_set)
             self._given = inputs
             self.partitions = [*inputs.partitions, *self._intake_of(store, resume)]
-            for partition in inputs.partitions:  # what is handed in holds nobody back before it is
-                self.monitor.open_partition(
-                    partition.source, partition.name, now_us(), live=not partition.bounded
-                )
+            for each in inputs.partitions:  # what is handed in holds nobody back before it is
+                self.monitor.open_partition(each.source, each.name, now_us(), live=not each.bounded)
             # Not before: whatever ends lets the watermark go on to what is known to come.
             with breakable(store.cursor, self.stop):
                 read_references(self.settings, self.monitor, resume, readers[0], now_us())

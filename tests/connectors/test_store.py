@@ -14,7 +14,7 @@ import pytest
 
 from connectors.folderlock import LOCK_NAME
 from connectors.store import CATALOG, FILE_NAME, Store
-from engine.errors import StoreError
+from engine.errors import EndingError, StoreError
 from engine.relations import VIEWS
 from engine.rows import SCHEMA_VERSION, TABLES
 from flows.__main__ import main
@@ -97,6 +97,21 @@ def test_contract_a_start_waits_for_those_who_only_read(tmp_path):
     with Store(tmp_path) as store:
         assert store.setting("kept") == "1"
     assert time.monotonic() - began >= 0.3
+
+
+def test_contract_a_start_that_waits_heeds_a_stop(tmp_path):
+    Store(tmp_path / "data").close()
+    reader = os.open(tmp_path / "data" / LOCK_NAME, os.O_RDWR)
+    fcntl.flock(reader, fcntl.LOCK_SH)
+    stop = threading.Event()
+    stopping = threading.Timer(0.2, stop.set)
+    stopping.start()
+    with pytest.raises(EndingError, match=r"stopped before data folder .* was free of readers"):
+        Store(tmp_path / "data", stopped=stop.is_set)
+    assert stop.is_set()
+    os.close(reader)
+    with Store(tmp_path / "data", stopped=stop.is_set):
+        pass  # a folder that is free is taken all the same
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[1]", b"\xff\0", b'{"socket": 7}', b"null"])
