@@ -25,7 +25,7 @@ from benchmarks.process import module
 from benchmarks.workload import START_MS, Workload, lines
 from connectors.sqlclient import query
 
-__all__ = ["Stream", "feed"]
+__all__ = ["Fed", "Stream"]
 
 _CONFIG = """
 data: {data}
@@ -112,20 +112,59 @@ class Stream:
             yield memoryview(self._text)
 
 
-def feed(stream: Stream, pipe: int, ended: threading.Event, told: list[int]) -> None:
-    """Write the stream to a pipe until it has `ended`; `told[0]` counts its lines."""
-    try:
-        for chunk in stream.chunks():
-            at = 0
-            while at < len(chunk) and not ended.is_set():
-                at += os.write(pipe, chunk[at : at + (1 << 20)])
-            told[0] += stream.lines
-            if ended.is_set():
-                break
-    except BrokenPipeError:
-        pass
-    finally:
-        os.close(pipe)
+class Fed:
+    """A `bellwether run` that is fed the stream as fast as it takes it.
+
+    Attributes
+    ----------
+    process : subprocess.Popen
+    began_s : float
+        When it was started, by `time.perf_counter`.
+    events : int
+        Lines that were written to it, by whole chunks.
+    """
+
+    def __init__(self, config: Path, stream: Stream) -> None:
+        self.began_s = time.perf_counter()
+        self.process = subprocess.Popen(
+            module("flows", "run", config), stdin=subprocess.PIPE, stdout=subprocess.DEVNULL
+        )
+        assert self.process.stdin is not None
+        self.events = 0
+        self._pipe = os.dup(self.process.stdin.fileno())
+        self.process.stdin.close()
+        self._ended = threading.Event()
+        self._feeder = threading.Thread(target=self._feed, args=(stream,), daemon=True)
+        self._feeder.start()
+
+    def check(self) -> None:
+        """Raise RuntimeError when the process has ended by itself."""
+        if self.process.poll() is not None:
+            msg = f"bellwether ended with {self.process.returncode}"
+            raise RuntimeError(msg)
+
+    def end(self, number: int | None = None) -> int:
+        """End its input, behind a signal if one is given; gives the exit code."""
+        if number is not None:
+            self.process.send_signal(number)
+            self.process.wait()
+        self._ended.set()
+        self._feeder.join()
+        return self.process.wait()
+
+    def _feed(self, stream: Stream) -> None:
+        try:
+            for chunk in stream.chunks():
+                at = 0
+                while at < len(chunk) and not self._ended.is_set():
+                    at += os.write(self._pipe, chunk[at : at + (1 << 20)])
+                if self._ended.is_set():
+                    break
+                self.events += stream.lines
+        except BrokenPipeError:
+            pass
+        finally:
+            os.close(self._pipe)
 
 
 def _memory(pid: int) -> int:
@@ -172,33 +211,22 @@ def _main() -> None:
         data = Path(name, "data")
         config = Path(name, "config.yaml")
         config.write_text(_CONFIG.format(data=data, kept_s=given.kept))
-        process = subprocess.Popen(
-            module("flows", "run", config), stdin=subprocess.PIPE, stdout=subprocess.DEVNULL
-        )
-        assert process.stdin is not None
-        ended, told = threading.Event(), [0]
-        pipe = os.dup(process.stdin.fileno())
-        process.stdin.close()
-        stream = Stream(given.rate, given.seed)
-        feeder = threading.Thread(target=feed, args=(stream, pipe, ended, told), daemon=True)
-        began = time.perf_counter()
-        feeder.start()
+        run = Fed(config, Stream(given.rate, given.seed))
         samples: list[Sample] = []
-        while time.perf_counter() - began < given.seconds and process.poll() is None:
+        while time.perf_counter() - run.began_s < given.seconds:
             time.sleep(given.every)
-            samples.append(_look(began, process.pid, data))
+            run.check()
+            samples.append(_look(run.began_s, run.process.pid, data))
             last = samples[-1]
             print(
-                f"  {last.after_s:7.0f} s {told[0]:>14,} events {last.memory / 1e6:8,.0f} MB"
+                f"  {last.after_s:7.0f} s {run.events:>14,} events {last.memory / 1e6:8,.0f} MB"
                 f" {last.store / 1e6:9,.0f} MB "
                 + "".join(f"{took * 1e3:8.0f} ms" for took in last.queries),
                 flush=True,
             )
-        ended.set()
-        feeder.join()
-        if process.wait():
-            sys.exit(f"bellwether ended with {process.returncode}")
-        _report(samples, told[0])
+        if code := run.end():
+            sys.exit(f"bellwether ended with {code}")
+        _report(samples, run.events)
 
 
 if __name__ == "__main__":
