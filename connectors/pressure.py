@@ -14,6 +14,7 @@ import time
 import duckdb
 
 from connectors.sqlquery import Cursors
+from engine.asking import number
 
 __all__ = ["Pressure"]
 
@@ -56,7 +57,6 @@ class Pressure:
         try:
             if self._cursor is None:
                 self._cursor = self._cursors.cursor()
-            row = self._cursor.execute(_TAKEN).fetchone()
+            return number(self._cursor, _TAKEN)
         except duckdb.Error:  # it is being closed, or there is no room for this question either
             return self._bytes_max + 1
-        return int(row[0] or 0) if row else 0
