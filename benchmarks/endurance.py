@@ -21,7 +21,7 @@ from statistics import median
 
 import numpy as np
 
-from benchmarks.process import module
+from benchmarks.process import ENVIRONMENT, module
 from benchmarks.workload import START_MS, Workload, lines
 from connectors.sqlclient import query
 
@@ -127,7 +127,10 @@ class Fed:
     def __init__(self, config: Path, stream: Stream) -> None:
         self.began_s = time.perf_counter()
         self.process = subprocess.Popen(
-            module("flows", "run", config), stdin=subprocess.PIPE, stdout=subprocess.DEVNULL
+            module("flows", "run", config),
+            env=ENVIRONMENT,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
         )
         assert self.process.stdin is not None
         self.events = 0
