@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 import duckdb
 
 from engine.anomaly_tables import ANOMALY_TABLES
+from engine.asking import first
 from engine.change_tables import CHANGE_TABLES
 from engine.decode import canonical
 from engine.jobs.decisions import backfill_decisions
@@ -16,7 +17,7 @@ from engine.processing.processing import backfill as backfill_processing
 from engine.processing.processing_tables import PROCESSING_TABLES
 from engine.produce_tables import PRODUCE_TABLES
 from engine.rule_tables import RULE_TABLES
-from engine.seen import SEEN_TABLES
+from engine.seen import SEEN_TABLES, store_filter
 from engine.steps.step_tables import STEP_TABLES
 from engine.steps.steps import backfill as backfill_steps
 from engine.topics import TOPIC_TABLES
@@ -90,6 +91,20 @@ def _note_ends(cursor: duckdb.DuckDBPyConnection) -> None:
     cursor.execute("ALTER TABLE partitions ADD COLUMN IF NOT EXISTS ended BOOLEAN DEFAULT false")
 
 
+def _part_filters(cursor: duckdb.DuckDBPyConnection) -> None:
+    """Version 8: filters in pieces. Whole ones could not be written any more beyond some sixty."""
+    columns = cursor.execute("SELECT * FROM seen_filters LIMIT 0").description
+    if any(name == "part" for name, *_ in columns):
+        return
+    cursor.execute("ALTER TABLE seen_filters RENAME TO seen_whole")
+    cursor.execute(f"CREATE TABLE seen_filters ({SEEN_TABLES['seen_filters']})")
+    stored = cursor.execute("SELECT segment FROM seen_whole ORDER BY segment").fetchall()
+    for (segment,) in stored:  # one by one: each has six megabytes
+        words = first(cursor, "SELECT words FROM seen_whole WHERE segment = ?", [segment])
+        store_filter(cursor, segment, words[0] if words else b"")
+    cursor.execute("DROP TABLE seen_whole")
+
+
 MIGRATIONS: Mapping[int, Callable[[duckdb.DuckDBPyConnection], None]] = {
     2: _add_rules,
     3: _add_anomaly_jobs,
@@ -97,5 +112,6 @@ MIGRATIONS: Mapping[int, Callable[[duckdb.DuckDBPyConnection], None]] = {
     5: _add_changes,
     6: _keep_numbers,
     7: _note_ends,
+    8: _part_filters,
 }
 """By the version that each leads to, from the one before."""

@@ -36,7 +36,7 @@ from engine.retention import drop_old_evaluations, drop_old_events, drop_old_rej
 from engine.rules.alerting import Lines
 from engine.rules.rowset import RowColumns
 from engine.rules.watch import Watch
-from engine.seen import Seen, drop, load, save
+from engine.seen import Seen, drop, loaded, save
 from engine.shapes import Shapes
 from engine.stamping import event_rows, event_times, vote_lines, vote_rows
 from engine.watermark import NEVER, Mark, Watermarks
@@ -58,6 +58,8 @@ class Monitor:
         Canonical JSON of a raw event.
     stopwatch : callable
         Gives milliseconds that pass: how long anomaly buckets take; the default takes none.
+    seen : tuple, optional
+        What `engine.seen.loaded` gave beforehand.
     """
 
     def __init__(
@@ -67,10 +69,12 @@ class Monitor:
         pane_s: int,
         canonical: Callable[[str], str],
         stopwatch: Callable[[], float] = float,
+        *,
+        seen: tuple[Seen, int] | None = None,
     ) -> None:
         self._cursor = cursor
         self._settings = settings
-        self._seen = Seen()
+        self._seen, self._unstored = seen or loaded(cursor)
         horizon_us, bare = settings.time.label_horizon_us, settings.keep_events == "none"
         self._pairing = Pairing(cursor, self._seen, horizon_us, canonical, bare=bare)
         self._shapes = Shapes(cursor)
@@ -101,17 +105,15 @@ class Monitor:
             "SELECT epoch_us(watermark), epoch_us(last_event), next_seq, next_outcome,"
             " small_blocks, compacted_seq FROM clock",
         ) or (None, None, 0, 1, 0, 0)
-        self.last_event_us: int = NEVER if row[1] is None else row[1]
         self._next_seq, self._next_outcome, self._small_blocks, self._compacted_seq = row[2:]
-        overall = NEVER if row[0] is None else row[0]
+        overall, self.last_event_us = (NEVER if us is None else int(us) for us in row[:2])
         self._watermarks = Watermarks(self._settings.time.allowed_lateness_us, overall)
         for number, source, name, latest in cursor.execute(
             "SELECT partition_id, source, partition, epoch_us(max_event) FROM partitions"
         ).fetchall():
             self._partitions[source, name] = number
-            mark = Mark(NEVER if latest is None else latest, finished=True)
-            self._watermarks.marks[number] = mark
-        self._unstored = load(self._seen, cursor)
+            reached = NEVER if latest is None else latest
+            self._watermarks.marks[number] = Mark(reached, finished=True)
         self._others.load()
 
     def resume(self) -> Mapping[tuple[str, str], tuple[int, str | None, int | None]]:

@@ -26,7 +26,7 @@ from engine.topics import TOPIC_TABLES
 
 __all__ = ["SCHEMA_VERSION", "TABLES", "make_tables"]
 
-SCHEMA_VERSION = 7
+SCHEMA_VERSION = 8
 
 TABLES: dict[str, str] = {
     # ---- facts ------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ every new key asks every segment, and one wrong "yes" makes its block look for o
 Source: Bloom 1970; Putze, Sanders and Singler 2007 for filters whose bits lie in one word.
 """
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import duckdb
@@ -15,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from engine.asking import first
+from engine.arrays import Array
 
 __all__ = [
     "SEEN_TABLES",
@@ -29,21 +30,27 @@ __all__ = [
     "fill",
     "keys_of",
     "load",
+    "loaded",
     "probe",
     "repeated_of",
     "save",
+    "store_filter",
 ]
 
 SEEN_TABLES: dict[str, str] = {
-    # The filters of full segments; empty: its lines were dropped. Derived: they can be made anew.
+    # The filters of full segments, in pieces; a sole empty piece: its lines were dropped. Derived:
+    # they can be made anew. DuckDB reads and writes the rows of a row group together, so that a
+    # filter in one row would have to fit into memory together with all others.
     "seen_filters": """
-        segment BIGINT NOT NULL, words BLOB NOT NULL USING COMPRESSION uncompressed"""
+        segment BIGINT NOT NULL, part INTEGER NOT NULL,
+        words BLOB NOT NULL USING COMPRESSION uncompressed"""
 }
 
 SEGMENT_BITS = 20
 _WORDS = 3 << 16
 _ARRAYS = 4
 _BITS_A_KEY = 4
+_PIECE_BYTES = 256  # of a filter in a row: 24,576 rows, a row group of our stores
 # The finaliser constants of splitmix64 (Steele, Lea and Flood 2014): no array may repeat
 # another one's collisions.
 _MIX_1, _MIX_2 = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
@@ -241,7 +248,22 @@ def fill(
                 seen.add(int(segment), keys[segments == segment])
 
 
-def load(seen: Seen, cursor: duckdb.DuckDBPyConnection) -> int:
+def loaded(
+    cursor: duckdb.DuckDBPyConnection, beside: duckdb.DuckDBPyConnection | None = None
+) -> tuple[Seen, int]:
+    """Give the filter over all stored keys, and the first segment of it that is not stored.
+
+    `beside` is another cursor on the same rows: a thread reads half of it there.
+    """
+    seen = Seen()
+    return seen, load(seen, cursor, beside)
+
+
+def load(
+    seen: Seen,
+    cursor: duckdb.DuckDBPyConnection,
+    beside: duckdb.DuckDBPyConnection | None = None,
+) -> int:
     """Read the stored filters of full segments, the keys of all lines behind them.
 
     Reading the keys of 50 million lines takes ten seconds, reading their filters a half.
@@ -251,13 +273,35 @@ def load(seen: Seen, cursor: duckdb.DuckDBPyConnection) -> int:
     int
         The first segment without a stored filter.
     """
-    stored = cursor.execute("SELECT segment FROM seen_filters ORDER BY segment").fetchall()
-    for (segment,) in stored:  # one by one: each has six megabytes
-        found = first(cursor, "SELECT words FROM seen_filters WHERE segment = ?", [segment])
-        seen.restore(segment, found[0] if found else b"")
-    unstored: int = stored[-1][0] + 1 if stored else 0
-    fill(seen, cursor, first_seq=unstored << SEGMENT_BITS)
+    rows = cursor.execute("SELECT DISTINCT segment FROM seen_filters ORDER BY 1").fetchall()
+    stored = [int(segment) for (segment,) in rows]
+    unstored = stored[-1] + 1 if stored else 0
+    with ThreadPoolExecutor(1, "seen") as thread:
+        half = None
+        if beside is not None:
+            half = thread.submit(_restore, seen, beside, stored[1::2])
+        _restore(seen, cursor, stored if half is None else stored[::2])
+        fill(seen, cursor, first_seq=unstored << SEGMENT_BITS)
+        if half is not None:
+            half.result()
     return unstored
+
+
+def _restore(seen: Seen, cursor: duckdb.DuckDBPyConnection, segments: list[int]) -> None:
+    for segment in segments:  # one by one: each has six megabytes
+        found = cursor.sql(f"SELECT part, words FROM seen_filters WHERE segment = {segment:d}")
+        pieces = found.to_arrow_table()
+        if not (np.diff(pieces["part"].to_numpy()) == 1).all():
+            pieces = pieces.sort_by("part")
+        seen.restore(segment, b"".join(map(_content, pieces["words"].chunks)))
+
+
+def _content(pieces: Array) -> memoryview:
+    _, offsets, content = pieces.buffers()
+    if content is None:
+        return memoryview(b"")
+    ends = np.frombuffer(offsets, np.int32)[pieces.offset :][[0, len(pieces)]]
+    return memoryview(content)[ends[0] : ends[1]]
 
 
 def save(seen: Seen, cursor: duckdb.DuckDBPyConnection, unstored: int, next_seq: int) -> int:
@@ -280,13 +324,30 @@ def save(seen: Seen, cursor: duckdb.DuckDBPyConnection, unstored: int, next_seq:
     """
     full = next_seq >> SEGMENT_BITS
     for segment in range(unstored, full):
-        words = seen.words(segment)
-        cursor.execute("INSERT INTO seen_filters VALUES (?, ?)", [segment, words])
+        store_filter(cursor, segment, seen.words(segment))
     return max(unstored, full)
+
+
+def store_filter(cursor: duckdb.DuckDBPyConnection, segment: int, words: bytes) -> None:
+    """Store what `Seen.words` gave of a segment."""
+    count = max(1, len(words) // _PIECE_BYTES)
+    size = len(words) // count
+    offsets = np.arange(count + 1, dtype=np.int32) * np.int32(size)
+    buffers = [None, pa.py_buffer(offsets.tobytes()), pa.py_buffer(words)]
+    pieces = pa.table(
+        {
+            "part": pa.array(np.arange(count, dtype=np.int32)),
+            "words": pa.Array.from_buffers(pa.binary(), count, buffers),
+        }
+    )
+    cursor.register("b_filter", pieces)
+    cursor.execute(f"INSERT INTO seen_filters SELECT {segment:d}, part, words FROM b_filter")
+    cursor.unregister("b_filter")
 
 
 def drop(seen: Seen, cursor: duckdb.DuckDBPyConnection, segment: int) -> None:
     """Forget a segment whose lines were dropped by retention."""
     seen.drop(segment)
     # The row stays, empty, so that what is stored goes on to be told by the greatest segment.
-    cursor.execute("UPDATE seen_filters SET words = '' WHERE segment = ?", [segment])
+    cursor.execute("DELETE FROM seen_filters WHERE segment = ?", [segment])
+    store_filter(cursor, segment, b"")

@@ -5,8 +5,21 @@ import duckdb
 from connectors.store import FILE_NAME
 
 
+def make_seventh(folder):
+    """Write the filters of a folder as the seventh version did, each in one row."""
+    with duckdb.connect(folder / FILE_NAME) as connection:
+        connection.execute("UPDATE settings SET value = '7' WHERE name = 'schema_version'")
+        pieces = connection.execute("FROM seen_filters ORDER BY segment, part").fetchall()
+        connection.execute("DROP TABLE seen_filters")
+        connection.execute("CREATE TABLE seen_filters (segment BIGINT, words BLOB NOT NULL)")
+        for segment in sorted({segment for segment, _, _ in pieces}):
+            words = b"".join(words for of, _, words in pieces if of == segment)
+            connection.execute("INSERT INTO seen_filters VALUES (?, ?)", [segment, words])
+
+
 def make_sixth(folder):
     """Take from a folder what the sixth version did not have: which partitions had ended."""
+    make_seventh(folder)
     with duckdb.connect(folder / FILE_NAME) as connection:
         connection.execute("UPDATE settings SET value = '6' WHERE name = 'schema_version'")
         connection.execute("ALTER TABLE partitions DROP COLUMN ended")

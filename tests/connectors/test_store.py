@@ -17,6 +17,7 @@ from connectors.store import CATALOG, FILE_NAME, Store
 from engine.errors import EndingError, StoreError
 from engine.relations import VIEWS
 from engine.rows import SCHEMA_VERSION, TABLES
+from engine.seen import loaded, store_filter
 from flows.__main__ import main
 
 
@@ -272,3 +273,16 @@ def test_law_a_checkpoint_takes_nothing_from_readers(tmp_path):
         assert store.checkpoint()
         assert reader.execute(sql).fetchall() == [("2",)]
         assert store.setting("x") == "2"
+
+
+def test_law_filters_that_no_memory_could_hold_are_stored_all_the_same(tmp_path):
+    words = bytes(range(256)) * (6_291_456 // 256)
+    with Store(tmp_path, memory_limit="120MB") as store:
+        for segment in range(24):
+            store.begin()
+            store_filter(store.cursor, segment, words)
+            store.commit()
+            assert store.checkpoint()
+        seen, unstored = loaded(store.cursor)
+        assert unstored == 24
+        assert all(seen.words(segment) == words for segment in range(24))

@@ -8,7 +8,7 @@ import json
 
 import duckdb
 import pytest
-from old_stores import make_fifth, make_sixth
+from old_stores import make_fifth, make_seventh, make_sixth
 
 from connectors.store import FILE_NAME, Store
 from engine.anomaly_tables import ANOMALY_TABLES
@@ -22,6 +22,7 @@ from engine.outbox import OUTBOX_TABLES
 from engine.processing.processing_tables import PROCESSING_TABLES
 from engine.rows import SCHEMA_VERSION
 from engine.rule_tables import RULE_TABLES
+from engine.seen import loaded, store_filter
 from engine.steps.step_tables import STEP_TABLES
 
 START_MS = 1_700_000_040_000  # a whole minute
@@ -145,3 +146,17 @@ def test_golden_a_folder_of_an_older_version_has_the_tables_of_a_new_one(tmp_pat
         assert [row for row in columns(store) if row in expected] == expected
         assert rows(store, "SELECT count(*) FROM anomaly_buckets") == [(0,)]
         assert rows(store, "SELECT count(*) FROM events") == [(30,)]
+
+
+def test_golden_filters_of_the_seventh_version_are_kept_in_pieces(tmp_path):
+    words = bytes(range(256)) * 24_576
+    with Store(tmp_path) as store:
+        store.begin()
+        for segment, content in ((0, words), (1, b""), (2, words[::-1])):
+            store_filter(store.cursor, segment, content)
+        store.commit()
+    make_seventh(tmp_path)
+    with Store(tmp_path) as store:
+        seen, unstored = loaded(store.cursor)
+        assert unstored == 3
+        assert [seen.words(segment) for segment in range(3)] == [words, b"", words[::-1]]
