@@ -12,7 +12,7 @@ import traceback
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import IO, NoReturn
+from typing import IO, TYPE_CHECKING, NoReturn
 
 from engine.errors import BellwetherError, ConfigurationError, StoreError
 from flows.anomalywords import words_of_anomaly
@@ -22,6 +22,10 @@ from flows.metricswords import words_of_metrics
 from flows.signals import Stopping, signal_kills
 from flows.standard import take_standard_streams
 from flows.userwords import words_of_user
+
+if TYPE_CHECKING:
+    from engine.config import Settings
+    from flows.opening import Opening
 
 __all__ = ["main"]
 
@@ -254,10 +258,23 @@ def _run_until(told: argparse.Namespace, stopping: Stopping) -> int:
             " (zcat events.ndjson.gz | bellwether run), or name files with --source or a CONFIG"
         )
         raise ConfigurationError(msg)
-    from flows.run import run  # noqa: PLC0415 - loads Bytewax
-
     mails_to = sys.stdout if told.dry_run_mail else None
-    return run(settings, mails_to=mails_to, stop=stopping.begun())
+    with _opening(settings, stopping, mails_to) as opening:
+        from flows.run import run  # noqa: PLC0415 - loads Bytewax
+
+        return run(settings, mails_to=mails_to, stop=stopping.begun(), opening=opening)
+
+
+def _opening(settings: "Settings", stopping: Stopping, mails_to: IO[str] | None) -> "Opening":
+    """Begin to open the data folder while the rest of the program is loaded."""
+    from flows.opening import Opening, prepare_process  # noqa: PLC0415
+
+    if settings.smtp is not None and mails_to is None:
+        from flows.mailing import password_of  # noqa: PLC0415
+
+        password_of(settings.smtp)  # a fault of the configuration leaves the folder alone
+    prepare_process()
+    return Opening(settings, stopping.event)
 
 
 def _serve(told: argparse.Namespace) -> int:
@@ -273,10 +290,12 @@ def _serve_until(told: argparse.Namespace, stopping: Stopping) -> int:
     settings = load(told.config, Overrides(told.source, told.data, told.follow))
     if told.source is None and settings.sources == Settings().sources:
         settings = replace(settings, sources=())  # what is handed in is enough
-    from flows.serve import Address, serve  # noqa: PLC0415 - loads Bytewax and the web framework
-
     mails_to = sys.stdout if told.dry_run_mail else None
-    return serve(settings, Address(told.host, told.port), mails_to, stopping.begun())
+    with _opening(settings, stopping, mails_to) as opening:
+        # Loads Bytewax and the web framework.
+        from flows.serve import Address, serve  # noqa: PLC0415
+
+        return serve(settings, Address(told.host, told.port), mails_to, stopping.begun(), opening)
 
 
 def _check(told: argparse.Namespace) -> int:

@@ -15,14 +15,13 @@ from connectors.partition import Partition
 from engine.config import Settings
 from engine.errors import EndingError
 from engine.watermark import NEVER
-from flows.allocating import keep_freed_memory
 from flows.monitor import flow_of
+from flows.opening import Opening, prepare_process
 from flows.progress import Progress
 from flows.session import Session
 
 __all__ = ["run", "run_session"]
 
-_SWITCH_S = 0.0001
 _LIMIT_NAMES = {
     "models": "more models than `limits.models`",
     "classes": "more classes of a model than `limits.classes`",
@@ -35,6 +34,7 @@ def run(
     partitions: Sequence[Partition] | None = None,
     mails_to: TextIO | None = None,
     stop: threading.Event | None = None,
+    opening: Opening | None = None,
 ) -> int:
     """Run until the input ends or `stop` is set; 0 when everything read was committed.
 
@@ -47,6 +47,8 @@ def run(
         Where mails are printed, in place of being sent.
     stop : threading.Event, optional
         Ends the input: the batch at hand is finished and committed.
+    opening : Opening, optional
+        Of the data folder, where it was begun beforehand; broken off by `stop`, too.
 
     Raises
     ------
@@ -55,7 +57,8 @@ def run(
     Exception
         A fault of ours, as it was raised in a step.
     """
-    return run_session(Session(settings, partitions, mails_to, stop), nullcontext)
+    session = Session(settings, partitions, mails_to, stop, opening=opening)
+    return run_session(session, nullcontext)
 
 
 def run_session(session: Session, beside: Callable[[], AbstractContextManager[object]]) -> int:
@@ -66,10 +69,7 @@ def run_session(session: Session, beside: Callable[[], AbstractContextManager[ob
     BellwetherError, Exception
         See `run`; what `beside` raises.
     """
-    # The reader thread computes while this one waits for DuckDB: Python's 5 ms until a thread that
-    # wants to go on may do so were longer than most statements, a tenth of the throughput.
-    sys.setswitchinterval(_SWITCH_S)
-    keep_freed_memory()
+    prepare_process()
     try:
         session.open()
     except EndingError as ended:

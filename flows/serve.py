@@ -22,6 +22,7 @@ from connectors.rest.server import Server
 from connectors.rest.services import READS, Services
 from engine.config import Settings
 from engine.errors import ConfigurationError
+from flows.opening import Opening
 from flows.run import run_session
 from flows.session import Session
 from flows.usersettings import digests_of
@@ -56,8 +57,11 @@ def serve(
     address: Address,
     mails_to: TextIO | None = None,
     stop: threading.Event | None = None,
+    opening: Opening | None = None,
 ) -> int:
     """Run and answer until `stop` is set; 0 when everything taken was committed.
+
+    `opening` is that of the data folder, where it was begun beforehand.
 
     Raises
     ------
@@ -66,7 +70,7 @@ def serve(
     Exception
         A fault of ours, as it was raised in a step.
     """
-    session = Session(settings, None, mails_to, stop, serving=True)
+    session = Session(settings, None, mails_to, stop, serving=True, opening=opening)
     return run_session(session, lambda: serving(session, address))
 
 

@@ -36,6 +36,7 @@ from flows.deciding import agree, pane_seconds
 from flows.inputs import Inputs, Resume, open_inputs, state_of
 from flows.looking import Looking
 from flows.mailing import Mailing, declare_told, password_of
+from flows.opening import Opening
 from flows.publishing import Publishing
 from flows.reading import reader_of
 from flows.references import read_references
@@ -74,6 +75,8 @@ class Session:
         Set by whoever ends the input.
     serving : bool
         Take in lines over REST, too; then the input never ends by itself.
+    opening : Opening, optional
+        Of the data folder, where it was begun beforehand.
 
     Attributes
     ----------
@@ -95,6 +98,7 @@ class Session:
         stop: threading.Event | None = None,
         *,
         serving: bool = False,
+        opening: Opening | None = None,
     ) -> None:
         self.settings = settings
         self.serving = serving
@@ -109,12 +113,12 @@ class Session:
         self.input_fault: BaseException | None = None
         self.recounted = False
         self._given = None if partitions is None else Inputs(list(partitions), None)
+        self._opening = opening
         self.on_commit: Callable[[], None] | None = None
         self._open = threading.Lock()
         self._mails_to = mails_to
         self._store: Store | None = None
-        self._in_transaction = False
-        self._dirty_since = math.inf
+        self._in_transaction, self._dirty_since = False, math.inf
         self._retain_next = time.monotonic() + RETAIN_EVERY_S
         self._replaced = 0
         self._committed_s = self._commit_took_s = 0.0
@@ -132,8 +136,8 @@ class Session:
         with self._open:
             if self._store is None:
                 password = None if self._mails_to else password_of(self.settings.smtp)
-                folder, stopped = Path(self.settings.data), self.stop.is_set
-                self._start(Store(folder, publish=False, stopped=stopped), password)
+                store, self._seen = (self._opening or Opening(self.settings, self.stop)).wait()
+                self._start(store, password)
         return self
 
     def _start(self, store: Store, password: str | None) -> None:
@@ -180,7 +184,8 @@ class Session:
             self.settings = self.gate.load(store.cursor)
             self.mailing = Mailing(self.settings, password, self._mails_to)
             pane_s = pane_seconds(self.settings)
-            self.monitor = Monitor(store.cursor, self.settings, pane_s, canonical, _elapsed_ms)
+            how = self.settings, pane_s, canonical, lambda: 1_000.0 * time.perf_counter()
+            self.monitor = Monitor(store.cursor, *how, seen=self._seen)
             self.recounted = agree(store, self.settings, pane_s, self.monitor.recount)
             declare_told(store.cursor, self.settings)
             declare_catalogues(store.cursor, self.settings)
@@ -393,7 +398,3 @@ class Session:
             msg = "the session must be open"
             raise RuntimeError(msg)
         return self._store
-
-
-def _elapsed_ms() -> float:
-    return time.perf_counter() * 1_000.0

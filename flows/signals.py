@@ -36,10 +36,15 @@ class Stopping:
     ----------
     process_ends : bool
         Whether the process ends with the command.
+
+    Attributes
+    ----------
+    event : threading.Event
+        Set once a signal has come.
     """
 
     def __init__(self, *, process_ends: bool) -> None:
-        self._event = threading.Event()
+        self.event = threading.Event()
         self._process_ends, self._begun = process_ends, False
         ignored = signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
         self._numbers = _ENDING[:2] if ignored else _ENDING
@@ -48,10 +53,10 @@ class Stopping:
     def begun(self) -> threading.Event:
         """Say that from now on there is something to stop: by this event."""
         self._begun = True
-        return self._event
+        return self.event
 
     def _come(self, *_: object) -> None:
-        self._event.set()
+        self.event.set()
         if self._process_ends and not self._begun:
             sys.stderr.write("the run was stopped before it began: nothing was read\n")
             sys.stderr.flush()
