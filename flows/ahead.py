@@ -36,6 +36,10 @@ Discover = Callable[[int], Sequence[Partition]]
 # A block costs some 20 ms of statements, whatever it holds: of one file they are larger. Three are
 # under way there too, so that one may wait while the step commits (with two, 5 % slower).
 _ALONE_BLOCK_BYTES = 2 * BLOCK_BYTES
+# Its first blocks are smaller, for the step waits until one is decoded; so are the last ones, for
+# the decoder has nothing to do while they are taken in.
+_FIRST_BLOCK_BYTES = 4 << 20
+_LAST_BLOCK_BYTES = 8 << 20
 # Fine enough to interleave files, coarse enough for DuckDB (DESIGN §7).
 _MERGED_BLOCK_BYTES = 1 << 20
 # A smaller block of a live partition that has not been handed out yet shows that the step is busy:
@@ -151,8 +155,9 @@ class Ahead:
         self._live = [p for p in partitions if not p.bounded]
         self._discover = discover
         reading = sum(not lane.partition.finished for lane in self._lanes)
-        self._limit = _ALONE_BLOCK_BYTES if reading <= 1 else _MERGED_BLOCK_BYTES
-        self._reads_max = max(depth, depth * BLOCK_BYTES // self._limit)
+        self._limit_max = _ALONE_BLOCK_BYTES if reading <= 1 else _MERGED_BLOCK_BYTES
+        self._limit = min(self._limit_max, _FIRST_BLOCK_BYTES)
+        self._reads_max = max(depth, depth * BLOCK_BYTES // self._limit_max)
         self._depth = depth
         self._arrived: deque[_Arrived] = deque()  # of live partitions
         self._live_had_its_turn = False
@@ -280,8 +285,18 @@ class Ahead:
     def _read(self, partition: Partition, now_us: int) -> _Read:
         """Read one block; runs in the one reader thread, so the blocks keep their order."""
         block = partition.poll(now_us, self._limit)
-        batch = None if block is None else self._pool.submit(self._decode, block)
-        return _Read(batch, partition.finished)
+        if block is None:
+            return _Read(None, partition.finished)
+        self._limit = self._next_limit(partition, block)
+        return _Read(self._pool.submit(self._decode, block), partition.finished)
+
+    def _next_limit(self, partition: Partition, block: Block) -> int:
+        limit = min(self._limit_max, 4 * self._limit)
+        if partition.size is None or not partition.consumed:
+            return limit
+        # Of an archive the rest is as long, unpacked, as what was read of it so far lets expect.
+        rest = (partition.size - partition.consumed) * block.end // partition.consumed
+        return min(limit, max(rest // 2, _LAST_BLOCK_BYTES))
 
     # ---- decoder threads ----------------------------------------------------------------------
 
