@@ -16,6 +16,7 @@ import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from statistics import median
 
@@ -125,6 +126,8 @@ class Fed:
     """
 
     def __init__(self, config: Path, stream: Stream) -> None:
+        chunks = stream.chunks()
+        ready = next(chunks)  # to make lines takes the time of a core
         self.began_s = time.perf_counter()
         self.process = subprocess.Popen(
             module("flows", "run", config),
@@ -137,7 +140,9 @@ class Fed:
         self._pipe = os.dup(self.process.stdin.fileno())
         self.process.stdin.close()
         self._ended = threading.Event()
-        self._feeder = threading.Thread(target=self._feed, args=(stream,), daemon=True)
+        self._feeder = threading.Thread(
+            target=self._feed, args=(stream.lines, ready, chunks), daemon=True
+        )
         self._feeder.start()
 
     def check(self) -> None:
@@ -155,15 +160,15 @@ class Fed:
         self._feeder.join()
         return self.process.wait()
 
-    def _feed(self, stream: Stream) -> None:
+    def _feed(self, lines: int, ready: memoryview, chunks: Iterator[memoryview]) -> None:
         try:
-            for chunk in stream.chunks():
+            for chunk in chain((ready,), chunks):
                 at = 0
                 while at < len(chunk) and not self._ended.is_set():
                     at += os.write(self._pipe, chunk[at : at + (1 << 20)])
                 if self._ended.is_set():
                     break
-                self.events += stream.lines
+                self.events += lines
         except BrokenPipeError:
             pass
         finally:

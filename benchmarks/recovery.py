@@ -19,6 +19,7 @@ from statistics import median
 import duckdb
 
 from benchmarks.endurance import Fed, Stream
+from connectors.folderlock import LOCK_NAME
 from connectors.sqlclient import query
 from engine.errors import BellwetherError
 
@@ -48,6 +49,10 @@ def _committed(data: Path) -> int | None:
         return None
 
 
+def _lock(data: Path) -> str:
+    return (data / LOCK_NAME).read_text()
+
+
 def _fill(run: Fed, data: Path, size: int) -> tuple[float, float]:
     """Run until the store has so many bytes.
 
@@ -75,6 +80,10 @@ def _restart(config: Path, stream: Stream, data: Path, number: int) -> float:
     """Start it, wait for a commit, and end it by a signal; gives seconds to the commit."""
     before = _stored(data)
     run = Fed(config, stream)
+    # Before it answers, whoever asks would open the file himself, and the start would wait for him.
+    while f'"pid": {run.process.pid}' not in _lock(data) or "socket" not in _lock(data):
+        run.check()
+        time.sleep(0.01)
     while (_committed(data) or 0) <= before:
         run.check()
         time.sleep(0.05)  # each look is work for the run, too
