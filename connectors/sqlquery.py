@@ -42,14 +42,14 @@ __all__ = [
 
 # What a database must be opened with before anybody's SQL may run on it: the owner's store and a
 # reader of the file alike. All settings are locked, but for the one that `answering` turns and the
-# one that the store does; nobody's SQL may set anything.
+# two that the store does; nobody's SQL may set anything.
 DATABASE_CONFIG: dict[str, str | bool | int | float | list[str]] = {
     "enable_external_access": "false",
     "python_enable_replacements": "false",
     "autoinstall_known_extensions": "false",
     "autoload_known_extensions": "false",
     "allow_community_extensions": "false",
-    "allowed_configs": ["operator_memory_limit", "checkpoint_threshold"],
+    "allowed_configs": ["operator_memory_limit", "checkpoint_threshold", "max_memory"],
     "lock_configuration": "true",
 }
 

@@ -23,6 +23,7 @@ from connectors.pressure import Pressure
 from connectors.publish import forget_unfinished, replace_synced
 from connectors.sqlquery import DATABASE_CONFIG
 from connectors.storefaults import store_fault
+from connectors.widerows import WideRows
 from engine.asking import first, number
 from engine.errors import StoreError
 from engine.kept import LOG_TEXT, make_log
@@ -64,12 +65,13 @@ class Store:
     def __init__(
         self,
         folder: Path,
-        memory_limit: str = "640MB",
+        memory_bytes: int = 640_000_000,
         *,
         publish: bool = True,
         stopped: Callable[[], bool] = lambda: False,
     ) -> None:
         self.folder = folder
+        self._memory_bytes, self._wide = memory_bytes, WideRows()
         try:
             folder.mkdir(parents=True, exist_ok=True)
             self._lock = FolderLock(folder, stopped)
@@ -83,7 +85,7 @@ class Store:
         try:
             check_files(folder)
             forget_unfinished(folder)
-            self.cursor = _open(folder / FILE_NAME, memory_limit)
+            self.cursor = _open(folder / FILE_NAME, memory_bytes)
         except BaseException:
             self._lock.release()
             raise
@@ -168,6 +170,18 @@ class Store:
         self._still = False
         self.cursor.execute(f"SET checkpoint_threshold = '{_CHECKPOINT_BYTES}'")
 
+    def note_lines(self, count: int, size: int) -> None:
+        """Have room for lines that are about to be stored.
+
+        Parameters
+        ----------
+        count, size : int
+            Lines, and bytes of all of them.
+        """
+        if self._wide.note(count, size):
+            self.remember("wide_rows", str(self._wide.extra_bytes))
+            self._make_room()
+
     def rollback(self) -> None:
         """Forget everything since `begin`."""
         self.cursor.execute("ROLLBACK")
@@ -197,10 +211,17 @@ class Store:
             if not number(self.cursor, _FIND_SETTINGS):
                 self._create()
             self._migrate()
+            self._wide = WideRows(int(self.setting("wide_rows") or 0))
+            self._make_room()
         except duckdb.Error as fault:
             found = str(fault).splitlines()[0]
             raise store_fault(fault, self.folder) or self._not_ours(found) from fault
         self.commit()
+
+    def _make_room(self) -> None:
+        if self._wide.extra_bytes:
+            allowed = self._memory_bytes + self._wide.extra_bytes
+            self.cursor.execute(f"SET memory_limit = '{allowed}B'")
 
     def _create(self) -> None:
         if number(self.cursor, _COUNT_TABLES):
@@ -259,11 +280,11 @@ class Store:
             self.remember("hash_probe", self._probe())
 
 
-def _open(path: Path, memory_limit: str) -> duckdb.DuckDBPyConnection:
+def _open(path: Path, memory_bytes: int) -> duckdb.DuckDBPyConnection:
     config: dict[str, str | bool | int | float | list[str]] = {
         # One thread: sums of floats then depend on the lines alone, never on how threads met.
         "threads": 1,
-        "memory_limit": memory_limit,
+        "memory_limit": f"{memory_bytes}B",
         "checkpoint_threshold": _HELD_CHECKPOINT_BYTES,
         "temp_directory": str(path) + ".tmp",
         **{name: value for name, value in DATABASE_CONFIG.items() if name not in _AFTER_ATTACH},

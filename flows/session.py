@@ -120,8 +120,7 @@ class Session:
         self._store: Store | None = None
         self._in_transaction, self._dirty_since = False, math.inf
         self._retain_next = time.monotonic() + RETAIN_EVERY_S
-        self._replaced = 0
-        self._committed_s = self._commit_took_s = 0.0
+        self._replaced, self._committed_s, self._commit_took_s = 0, 0.0, 0.0
 
     # ---- life -------------------------------------------------------------------------------
 
@@ -249,6 +248,7 @@ class Session:
         else:
             block = item.block
             state = state_of(self.ahead.partitions, block.source, block.partition)
+            self._store_open().note_lines(item.lines, len(block.data))
             self.counts.add(self.monitor.take(item, state))
             count_messages(self._store_open().cursor, item.block)
             if self.intake is not None and item.block.source == self.intake.source:

@@ -60,7 +60,7 @@ class Beside:
 
 
 def test_fault_readers_that_want_all_memory_go_before_the_writer_does(tmp_path):
-    with Store(tmp_path, "200MB") as store:
+    with Store(tmp_path, 200_000_000) as store:
         cursors, told = Beside(store, 100_000_000), []
 
         def ask():

@@ -277,7 +277,7 @@ def test_law_a_checkpoint_takes_nothing_from_readers(tmp_path):
 
 def test_law_filters_that_no_memory_could_hold_are_stored_all_the_same(tmp_path):
     words = bytes(range(256)) * (6_291_456 // 256)
-    with Store(tmp_path, memory_limit="120MB") as store:
+    with Store(tmp_path, memory_bytes=120_000_000) as store:
         for segment in range(24):
             store.begin()
             store_filter(store.cursor, segment, words)
@@ -286,3 +286,23 @@ def test_law_filters_that_no_memory_could_hold_are_stored_all_the_same(tmp_path)
         seen, unstored = loaded(store.cursor)
         assert unstored == 24
         assert all(seen.words(segment) == words for segment in range(24))
+
+
+def test_law_lines_that_the_usual_memory_could_not_hold_are_stored_all_the_same(tmp_path):
+    line = "x" * 500_000
+    for _ in range(2):  # a new start knows of those that are there
+        with Store(tmp_path, memory_bytes=320_000_000) as store:
+            for _ in range(8):
+                store.begin()
+                store.note_lines(200, 200 * len(line))
+                store.cursor.execute(
+                    "INSERT INTO rejects_log SELECT 0, i, 'epoch'::TIMESTAMP, 'r', NULL, ? || i"
+                    " FROM range(200) AS t(i)",
+                    [line],
+                )
+                store.commit()
+            assert store.checkpoint()
+            sql = "SELECT min(length(raw)) FROM rejects_log"
+            assert store.cursor.execute(sql).fetchone()[0] > len(line)
+    with Store(tmp_path) as store:
+        assert count(store, "rejects_log") == 3_200
