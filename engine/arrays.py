@@ -15,6 +15,7 @@ __all__ = [
     "Flags",
     "Ints",
     "Text",
+    "Words",
     "bytes_of",
     "doubles",
     "flags",
@@ -29,6 +30,7 @@ Ints = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]
 Doubles = npt.NDArray[np.float64]
 Bytes = npt.NDArray[np.uint8]
+Words = npt.NDArray[np.uint64]
 
 _QUOTE, _MINUS, _ZERO, _NINE = 34, 45, 48, 57
 

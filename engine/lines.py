@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from engine.arrays import Array, Bytes, Flags, Ints
+from engine.arrays import Array, Bytes, Flags, Ints, Words
 
 __all__ = ["Lines", "behind_gap", "booleans", "quotes_before", "split", "suspects", "views"]
 
@@ -63,7 +63,7 @@ def split(data: bytes, *, at_start: bool) -> Lines:
     array([1, 6, 7])
     """
     buffer = np.frombuffer(data, np.uint8)
-    breaks = np.flatnonzero(buffer == _NEWLINE).astype(np.int64)
+    breaks = _places(_bits(buffer, _NEWLINE))
     torn = len(data) > 0 and data[-1] != _NEWLINE
     ends = np.append(breaks, len(data)) if torn else breaks
     offsets = np.empty_like(ends)
@@ -131,15 +131,37 @@ def views(lines: Lines, rows: Ints) -> Array:
 
 def quotes_before(lines: Lines, places: Ints) -> Ints:
     """Count the quotation marks in front of each of `places`, as byte offsets in the block."""
-    buffer = np.frombuffer(lines.data, np.uint8)
-    words = np.zeros(len(buffer) // 64 + 1, np.uint64)
-    packed = np.packbits(buffer == _QUOTE, bitorder="little")
-    words.view(np.uint8)[: len(packed)] = packed
+    words = _bits(np.frombuffer(lines.data, np.uint8), _QUOTE)
     total = np.zeros(len(words), np.int64)
-    np.cumsum(np.bitwise_count(words[:-1]), out=total[1:])
+    np.cumsum(np.bitwise_count(words[:-1]).astype(np.int64), out=total[1:])
     word, bit = places >> 6, (places & 63).astype(np.uint64)
     below = words[word] & ((np.uint64(1) << bit) - np.uint64(1))
     return np.asarray(total[word] + np.bitwise_count(below))
+
+
+def _bits(buffer: Bytes, byte: int) -> Words:
+    """Return one bit for each byte of `buffer`, whether it is `byte`; at least one is behind it."""
+    words = np.zeros(len(buffer) // 64 + 1, np.uint64)
+    packed = words.view(np.uint8)
+    for start in range(0, len(buffer), _PIECE):
+        bits = np.packbits(buffer[start : start + _PIECE] == byte, bitorder="little")
+        packed[start >> 3 :][: len(bits)] = bits
+    return words
+
+
+def _places(words: Words) -> Ints:
+    """Return which bits are set, ascending."""
+    one = np.uint64(1)
+    word = np.flatnonzero(words)
+    bits, found = words[word], []
+    while len(word):
+        below = bits - one  # all ones below the lowest bit that is set
+        found.append((word << 6) + np.bitwise_count(below & ~bits))
+        bits = bits & below
+        some = bits != 0
+        word, bits = word[some], bits[some]
+    places = np.concatenate([*found, np.zeros(0, np.int64)])
+    return np.sort(places) if len(found) > 1 else places
 
 
 def suspects(lines: Lines) -> Flags:
