@@ -18,11 +18,13 @@ class Answer:
     def __init__(self, cursor: duckdb.DuckDBPyConnection, lines: Array, schema: Schema) -> None:
         table = ask(cursor, lines, schema.structure(), _columns(schema))
         taken = (whole(found) for found in table.columns)
-        names = [*TOP[:-1], *schema.optional]
+        names = _texts(schema)
         self.length = table.num_rows
         self.top = {name: Text.of(next(taken)) for name in names}
         self.inside = {name: flags(next(taken)) for name in CONTAINERS}
         self.score = next(taken)
+        # Where all of them are numbers; else they are among the texts.
+        self.instants = next(taken) if schema.instants == "number" else None
         self.doubles: dict[tuple[str, str], Array] = {}
         self.texts: dict[tuple[str, str], Text] = {}
         for field, kind in schema.names.items():
@@ -44,7 +46,8 @@ class Answer:
             found += given
         for text in self.texts.values():
             found += text.valid
-        found += validity(self.score)
+        for array in self._numbers():
+            found += validity(array)
         for name in CONTAINERS:
             found += self.inside[name]
         return 2 * found
@@ -68,7 +71,10 @@ class Answer:
 
     def numbers(self) -> list[Array]:
         """Return the columns of type DOUBLE."""
-        return [*self.doubles.values(), self.score]
+        return [*self.doubles.values(), *self._numbers()]
+
+    def _numbers(self) -> list[Array]:
+        return [self.score] if self.instants is None else [self.score, self.instants]
 
     def groups(self) -> Ints:
         """Return one number for all lines: their nulls are looked for at once."""
@@ -90,6 +96,8 @@ class Answer:
             found |= self.inside[name]
         if name == "score":
             found |= validity(self.score)
+        if name == "timestamp" and self.instants is not None:
+            found |= validity(self.instants)
         for container in (*CONTAINERS, ""):
             if (container, name) in self.given:
                 found |= self.given[container, name]
@@ -131,10 +139,16 @@ def column(kind: Kind, *path: str) -> str:
     return found if kind == "number" else f"{found}::VARCHAR"
 
 
+def _texts(schema: Schema) -> list[str]:
+    """Return the fields outside of all containers that are read as text."""
+    there = [name for name in TOP[:-1] if name != "timestamp" or schema.instants != "number"]
+    return there + schema.optional
+
+
 def _columns(schema: Schema) -> list[str]:
-    columns = [column("text", name) for name in (*TOP[:-1], *schema.optional)]
+    columns = [column("text", name) for name in _texts(schema)]
     columns += [f"e.{name} IS NOT NULL" for name in CONTAINERS]
-    columns += ["e.score"]
+    columns += ["e.score", *(["e.timestamp"] if schema.instants == "number" else [])]
     for (container, name), kind in schema.names.items():
         columns.append(column(kind, *((container, name) if container else (name,))))
     return columns

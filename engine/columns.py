@@ -14,7 +14,15 @@ import pyarrow.compute as pc
 
 from engine.answer import Answer
 from engine.arrays import Array, Flags, Ints, doubles, flags, validity
-from engine.fields import classes, identifiers, number_texts, numbers, scalars, timestamps
+from engine.fields import (
+    classes,
+    identifiers,
+    milliseconds,
+    number_texts,
+    numbers,
+    scalars,
+    timestamps,
+)
 from engine.lines import Lines, views
 from engine.proof import Marks, proven
 from engine.schema import OPTIONAL, OTHERS, Schema, qualified
@@ -77,7 +85,7 @@ def read(
     schema.crowd.meet(answer.met())
     clean, bare = proven(answer, lines, marks, rows)
     fine = clean & answer.objects() & _sound(answer, schema)
-    event_us, timed = timestamps(answer.top["timestamp"], latest_us)
+    event_us, timed = _instants(answer, schema, latest_us)
     model_id, named = identifiers(answer.top["model_id"])
     event_id, known = identifiers(answer.top["id"])
     fine &= timed & named & known & answer.top["model_id"].valid & answer.top["id"].valid
@@ -103,6 +111,16 @@ def read(
     predictions = predictions.add_column(place + 2, "shape", lists.shape)
     fine = voted | right
     return Clean(fine, _others(kind, ~fine), predictions, votes, lists.shapes)
+
+
+def _instants(answer: Answer, schema: Schema, latest_us: int | None) -> tuple[Ints, Flags]:
+    """Return the time stamps, and where they are allowed ones; the schema learns of their kind."""
+    if answer.instants is not None:
+        return milliseconds(answer.instants, latest_us)
+    column = answer.top["timestamp"]
+    if column.number.all():
+        schema.instants = "number"
+    return timestamps(column, latest_us)
 
 
 def _texts(lines: Lines, rows: Ints, kept: Flags) -> Array:

@@ -266,6 +266,7 @@ class Decoder:
                 learned |= self._learned_others.learn(event.type, value)
             else:
                 learned |= self._learn(event)
+                learned |= self._learned.learn_instant(value.get("timestamp"))
             self._add(row, event, raw, rows)
         return learned
 

@@ -7,13 +7,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from engine.arrays import Array, Doubles, Flags, Ints, Text, flags
+from engine.arrays import Array, Doubles, Flags, Ints, Text, doubles, flags, validity
 from engine.instants import isos_us, millis_us
 from engine.values import MAX_NAME, number_text
 
 __all__ = [
     "classes",
     "identifiers",
+    "milliseconds",
     "number_texts",
     "numbers",
     "readings",
@@ -36,6 +37,15 @@ def timestamps(column: Text, latest_us: int | None) -> tuple[Ints, Flags]:
     rows = np.flatnonzero(column.string)
     if len(rows):
         us[rows], fine[rows] = isos_us(column.bare().take(pa.array(rows)))
+    if latest_us is not None:
+        fine &= us <= latest_us
+    return us, fine
+
+
+def milliseconds(column: Array, latest_us: int | None) -> tuple[Ints, Flags]:
+    """Return instants of doubles in microseconds, and where they are allowed ones."""
+    us, fine = millis_us(doubles(column))
+    fine &= validity(column)
     if latest_us is not None:
         fine &= us <= latest_us
     return us, fine

@@ -72,6 +72,16 @@ class Schema:
     A name that only differs by case from another one, or that JSON would have to escape (its line
     has a backslash and is never decoded by column), is not taken.
 
+    Attributes
+    ----------
+    names : dict of (str, str) to str
+        Container and name of each property, and its kind.
+    optional : list of str
+        Those of `OPTIONAL` that were met.
+    instants : str
+        The kind of `timestamp`: number, where all were one in the lines that were read last; a
+        tenth of the reading is saved by not having them as text. Else mixed.
+
     >>> schema = Schema()
     >>> schema.learn("features", "age", "number"), schema.learn("features", "Age", "number")
     (True, False)
@@ -80,6 +90,7 @@ class Schema:
     def __init__(self) -> None:
         self.names: dict[tuple[str, str], Kind] = {}
         self.optional: list[str] = []
+        self.instants: Kind = "mixed"
         self.crowd = Crowd(MAX_NAMES)
         self._taken = {_folded(name) for name in (*TOP, *OPTIONAL, *CONTAINERS, *RESERVED)}
 
@@ -108,6 +119,13 @@ class Schema:
             del self.names[container, name]
             self._taken.remove(_folded(qualified(container, name)))
 
+    def learn_instant(self, value: object) -> bool:
+        """Take in a time stamp; return whether the structure has changed."""
+        if self.instants == "mixed" or not isinstance(value, str):
+            return False
+        self.instants = "mixed"
+        return True
+
     def _learn_optional(self, name: str) -> bool:
         if name in self.optional:
             return False
@@ -121,6 +139,7 @@ class Schema:
         """
         top: dict[str, object] = dict.fromkeys((*TOP, *self.optional), "JSON")
         top["score"] = "DOUBLE"
+        top["timestamp"] = _type(self.instants)
         for container in CONTAINERS:
             inside = {n: _type(kind) for (c, n), kind in self.names.items() if c == container}
             top[container] = inside or "JSON"

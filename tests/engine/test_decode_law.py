@@ -129,6 +129,45 @@ def test_oracle_what_the_fast_reader_would_let_pass(value: str, kind: str) -> No
     assert facts(learned.decode(block)) == facts(decoder(10**9).decode(block))
 
 
+TIMES = ['"2023-11-14T22:13:20Z"', '"1700000000000"', "1700000000000.5", "0.0005", "-0", "0", "1"]
+
+
+TIMES += ["9007199254740993", "99999999999999999999", "1e401", "-1e17", "1.7E12", '0,"timestamp":1']
+
+
+@pytest.mark.parametrize("kind", TYPES)
+@pytest.mark.parametrize("value", TIMES + LIBERTIES)
+def test_oracle_time_stamps_that_are_taken_for_numbers(value: str, kind: str) -> None:
+    head = f'{{"type":"{kind}","model_id":"m","id":"e","label":"x",'
+    plain = [f'{head}"timestamp":{time}}}' for time in (0, 1_700_000_000_000, 3.5, 1)]
+    learned = decoder(0)
+    learned.decode(Block("s", "p", 7, "\n".join(plain).encode(), NOW_US))
+    lines = [
+        *plain,
+        f'{head}"timestamp":{value}}}',
+        f'{head}"n":true,"timestamp":{value}}}',
+        *plain,
+    ]
+    block = Block("s", "p", 7, "\n".join(lines).encode(), NOW_US)
+    exact = facts(decoder(10**9).decode(block))
+    assert facts(learned.decode(block)) == exact
+    assert facts(learned.decode(block)) == exact
+
+
+def test_golden_both_kinds_of_time_stamps_are_read_by_column() -> None:
+    numbers = [f'{{"model_id":"m","id":{i},"timestamp":{i},"n":1}}' for i in range(200)]
+    texts = [f'{{"model_id":"m","id":{i},"timestamp":"2023-11-14","n":1}}' for i in range(200)]
+    learned = decoder(64)
+    for lines, one_by_one in [(numbers, 64), (numbers, 0), (texts, 64), (texts, 0), (numbers, 0)]:
+        batch = learned.decode(Block("s", "p", 7, "\n".join(lines).encode(), NOW_US))
+        assert len(batch.predictions) == 200
+        assert len(set(batch.sparse["ordinal"].to_pylist())) == one_by_one
+    batch = learned.decode(Block("s", "p", 7, "\n".join(numbers + texts).encode(), NOW_US))
+    assert len(set(batch.sparse["ordinal"].to_pylist())) == 64  # once: they teach by being met
+    batch = learned.decode(Block("s", "p", 7, "\n".join(numbers + texts).encode(), NOW_US))
+    assert not len(batch.sparse)
+
+
 @settings(max_examples=20, deadline=None)
 @given(ANY_LINES, ANY_LINES, st.sampled_from([b"\n", b"\r\n"]), st.sampled_from([0, 1]))
 def test_law_every_way_of_reading_says_the_same(
