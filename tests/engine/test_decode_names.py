@@ -2,6 +2,8 @@
 
 import numpy as np
 from decoding import DATABASE, NOW_US, event, numbers, ways
+from hypothesis import given
+from hypothesis import strategies as st
 
 from engine.batch import Block
 from engine.decode import Decoder
@@ -104,3 +106,22 @@ def test_golden_null_keys_are_told_from_strings() -> None:
     data = b'{"a":":null","b" : null,"c":null}\n{"a":null,"a":null}\n{"a":1,"b":" null"}'
     found = null_keys(split(data, at_start=True), np.arange(3), lambda _: np.zeros(3, np.bool_))
     assert (found.count.tolist(), found.certain.tolist()) == ([2, 2, 0], [True, False, True])
+
+
+NULL_PIECES = st.sampled_from(
+    ['"a"', '"b"', ":", ":null", ": \t null", '":null"', "     ", " null", ",", "null", '"', "é"]
+)
+
+
+@given(st.lists(st.lists(NULL_PIECES, max_size=9).map("".join), min_size=1, max_size=5))
+def test_oracle_null_keys_of_few_lines_are_those_of_many(texts: list[str]) -> None:
+    few = "\n".join(f"{{{text}}}" for text in texts)
+    many = "\n".join([few, *['{"a":null}'] * (16 * len(texts))]).encode()
+    rows = np.arange(len(texts))
+    # Of all lines asked for, all bytes are looked at.
+    found = [
+        null_keys(split(data, at_start=True), rows, lambda name: np.full(len(rows), name == "b"))
+        for data in (few.encode(), many)
+    ]
+    assert found[0].count.tolist() == found[1].count.tolist()
+    assert found[0].certain.tolist() == found[1].certain.tolist()
