@@ -8,6 +8,7 @@ every new key asks every segment, and one wrong "yes" makes its block look for o
 Source: Bloom 1970; Putze, Sanders and Singler 2007 for filters whose bits lie in one word.
 """
 
+from collections.abc import Callable, ItemsView
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -17,6 +18,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from engine.arrays import Array
+from engine.asking import number
 
 __all__ = [
     "SEEN_TABLES",
@@ -28,6 +30,7 @@ __all__ = [
     "among",
     "drop",
     "fill",
+    "first_unstored",
     "keys_of",
     "load",
     "loaded",
@@ -120,10 +123,27 @@ class Seen:
     >>> seen.add(0, np.array([7, 9], np.uint64))
     >>> seen.ask(np.array([9, 10], np.uint64)).flags.tolist()
     [True, False]
+
+    Parameters
+    ----------
+    loading : callable, optional
+        Gives the keys to begin with, as another filter; called when the first one is needed.
     """
 
-    def __init__(self) -> None:
-        self._segments: dict[int, tuple[Keys, ...]] = {}
+    def __init__(self, loading: "Callable[[], Seen] | None" = None) -> None:
+        self._loading = loading
+        self._all: dict[int, tuple[Keys, ...]] = {}
+
+    @property
+    def _segments(self) -> dict[int, tuple[Keys, ...]]:
+        if self._loading is not None:
+            self._all = dict(self._loading().items())
+            self._loading = None
+        return self._all
+
+    def items(self) -> "ItemsView[int, tuple[Keys, ...]]":
+        """Give segments and their arrays."""
+        return self._segments.items()
 
     def add(self, segment: int, keys: Keys) -> None:
         """Remember `keys`, uint64 of shape (n,), as seen in `segment`."""
@@ -146,7 +166,7 @@ class Seen:
         """Tell which keys may have been seen, and where."""
         flags = np.zeros(len(probes), np.bool_)
         segments = []
-        for number, words in self._segments.items():
+        for segment, words in self.items():
             (places, masks), *others = probes.parts
             some = np.flatnonzero((words[0][places] & masks) == masks)
             for array, (places, masks) in zip(words[1:], others, strict=True):
@@ -154,7 +174,7 @@ class Seen:
                 some = some[(array[places[some]] & wanted) == wanted]
             if len(some):
                 flags[some] = True
-                segments.append(number)
+                segments.append(segment)
         return Hits(flags, tuple(sorted(segments)))
 
     def words(self, segment: int) -> bytes:
@@ -275,7 +295,7 @@ def load(
     """
     rows = cursor.execute("SELECT DISTINCT segment FROM seen_filters ORDER BY 1").fetchall()
     stored = [int(segment) for (segment,) in rows]
-    unstored = stored[-1] + 1 if stored else 0
+    unstored = first_unstored(cursor)
     with ThreadPoolExecutor(1, "seen") as thread:
         half = None
         if beside is not None:
@@ -285,6 +305,11 @@ def load(
         if half is not None:
             half.result()
     return unstored
+
+
+def first_unstored(cursor: duckdb.DuckDBPyConnection) -> int:
+    """Give the first segment without a stored filter; those before it have one."""
+    return number(cursor, "SELECT coalesce(max(segment) + 1, 0) FROM seen_filters")
 
 
 def _restore(seen: Seen, cursor: duckdb.DuckDBPyConnection, segments: list[int]) -> None:

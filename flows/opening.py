@@ -2,11 +2,12 @@
 
 ::
 
-    settings ┬─ thread: lock -> log replayed -> schema -> filter of the keys ─┬─ Session.open
-             └─ main: what the dataflow and the server are made of ───────────┘
+    settings ┬─ thread: lock -> log replayed -> schema ─┬─ filter of the keys ──┬─ first block
+             └─ main: what the program is made of ──────┴─ Session.open, inputs ┘
 
 Over a store of 5 GB the thread takes a second, nearly all of it within DuckDB: a start that did one
-after the other would go on a third later. What it meets is raised where it is waited for.
+after the other would go on a third later. What it meets is raised where it is waited for; for the
+filter that is where it is first asked.
 """
 
 import sys
@@ -17,7 +18,7 @@ from typing import Self
 from connectors.store import Store
 from connectors.storefaults import store_fault
 from engine.config import Settings
-from engine.seen import Seen, loaded
+from engine.seen import Seen, first_unstored, loaded
 from flows.allocating import keep_freed_memory
 from flows.breakable import breakable
 
@@ -47,7 +48,9 @@ class Opening:
     def __init__(self, settings: Settings, stop: threading.Event) -> None:
         self._folder, self._stop = Path(settings.data), stop
         self._taken = False
+        self._ready = threading.Event()
         self._opened: tuple[Store, tuple[Seen, int]] | BaseException
+        self._loaded: Seen | BaseException
         self._thread = threading.Thread(target=self._open, name="open", daemon=True)
         self._thread.start()
 
@@ -61,11 +64,15 @@ class Opening:
         Exception
             A fault of ours.
         """
-        self._thread.join()
+        self._ready.wait()
         self._taken = True
         if isinstance(self._opened, BaseException):
             raise self._opened
         return self._opened
+
+    def close(self) -> None:
+        """Wait until it reads nothing more; the store must not be closed before."""
+        self._thread.join()
 
     def __enter__(self) -> Self:
         return self
@@ -82,13 +89,39 @@ class Opening:
         try:
             store = Store(self._folder, publish=False, stopped=self._stop.is_set)
             try:
-                with store.readers().cursor() as beside, breakable(store.cursor, self._stop):
-                    self._opened = store, loaded(store.cursor, beside)
+                with breakable(store.cursor, self._stop):
+                    beside = [store.readers().cursor() for _ in range(2)]
+                    for each in beside:  # both see the rows that are there now
+                        each.execute("BEGIN TRANSACTION READ ONLY")
+                        each.execute("FROM seen_filters LIMIT 0")  # a snapshot is of the first one
+                    unstored = first_unstored(beside[0])
+                self._opened = store, (Seen(self._filter), unstored)
             except BaseException:
                 store.close()
                 raise
         except BaseException as fault:  # noqa: BLE001 - raised where it is waited for
-            told = store_fault(fault, self._folder)
-            if told is not None and told is not fault:
-                told.__cause__ = fault
-            self._opened = told or fault
+            self._opened = self._told(fault)
+            return
+        finally:
+            self._ready.set()
+        try:
+            with breakable(beside[0], self._stop):
+                self._loaded = loaded(*beside)[0]
+        except BaseException as fault:  # noqa: BLE001 - as above
+            self._loaded = self._told(fault)
+        finally:
+            for each in beside:
+                each.close()
+
+    def _filter(self) -> Seen:
+        self._thread.join()
+        if isinstance(self._loaded, BaseException):
+            raise self._loaded
+        return self._loaded
+
+    def _told(self, fault: BaseException) -> BaseException:
+        told = store_fault(fault, self._folder)
+        if told is None or told is fault:
+            return fault
+        told.__cause__ = fault
+        return told

@@ -100,8 +100,7 @@ class Session:
         serving: bool = False,
         opening: Opening | None = None,
     ) -> None:
-        self.settings = settings
-        self.serving = serving
+        self.settings, self.serving = settings, serving
         self.gate = Changing(settings)
         self.intake: Intake | None = None
         self.rested_s = time.monotonic()
@@ -115,8 +114,7 @@ class Session:
         self._given = None if partitions is None else Inputs(list(partitions), None)
         self._opening = opening
         self.on_commit: Callable[[], None] | None = None
-        self._open = threading.Lock()
-        self._mails_to = mails_to
+        self._open, self._mails_to = threading.Lock(), mails_to
         self._store: Store | None = None
         self._in_transaction, self._dirty_since = False, math.inf
         self._retain_next = time.monotonic() + RETAIN_EVERY_S
@@ -135,7 +133,8 @@ class Session:
         with self._open:
             if self._store is None:
                 password = None if self._mails_to else password_of(self.settings.smtp)
-                store, self._seen = (self._opening or Opening(self.settings, self.stop)).wait()
+                self._opening = self._opening or Opening(self.settings, self.stop)
+                store, self._seen = self._opening.wait()
                 self._start(store, password)
         return self
 
@@ -213,8 +212,9 @@ class Session:
         self._publish_last()
         for partition in self.partitions:
             partition.close()
-        if self._given is not None:
-            self._given.close()
+        for each in (self._given, self._opening):
+            if each is not None:
+                each.close()
         store.close()
 
     def _write_last(self, store: Store) -> None:
