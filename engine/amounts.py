@@ -13,11 +13,13 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from engine.arrays import Array, Doubles, Flags, Ints, doubles, validity, whole
+from engine.binned import BINS
 
 __all__ = [
     "Coded",
     "EventAmounts",
     "Groups",
+    "binned",
     "coded",
     "event_amounts",
     "group",
@@ -133,6 +135,35 @@ def group(key: Ints, size: int) -> Groups:
         return Groups(place[key], found.astype(np.int64))
     found, of_row = np.unique(key, return_inverse=True)
     return Groups(of_row.reshape(-1).astype(np.int64), found)
+
+
+def binned(cell: Ints, cells: int, bins: Ints, weights: Ints) -> tuple[Ints, Array, Array]:
+    """Count score bins by cell; counts of 0 are left out.
+
+    Parameters
+    ----------
+    cell : int64, shape (n,)
+        Below `cells`.
+    cells : int
+    bins : int64, shape (n,)
+    weights : int64, shape (n,)
+
+    Returns
+    -------
+    present : int64, shape (m,)
+        The cells that have a count, ascending.
+    places, counts : pyarrow.ListArray of int16, of int64, shape (m,)
+        The bins of each, ascending, and their counts.
+    """
+    found = group(cell * BINS + bins, cells * BINS)
+    count = found.counts(weights)
+    some = np.flatnonzero(count)
+    owner, place = np.divmod(found.key[some], BINS)
+    present, starts = np.unique(owner, return_index=True)
+    offsets = pa.array(np.append(starts, len(owner)), pa.int32())
+    places = pa.ListArray.from_arrays(offsets, pa.array(place, pa.int16()))
+    counts = pa.ListArray.from_arrays(offsets, pa.array(count[some], pa.int64()))
+    return present, places, counts
 
 
 def join_codes(*columns: tuple[Ints, int]) -> tuple[Ints, int]:

@@ -1,25 +1,31 @@
-"""Compaction of pane deltas: what many small blocks wrote becomes one row per series and pane.
+"""Compaction of pane deltas: what many blocks wrote becomes one row per series and pane.
 
 A stream of ten events a second writes two blocks a second, each with a delta for every pane it
-touches; large blocks hardly ever share a pane. So only small blocks are counted, and after every
-`SMALL_BLOCKS` of them the deltas since the last compaction are merged. When that happens is a
-function of the blocks alone, so a run that was killed and resumed merges alike.
+touches; one of 30,000 a second does the same. Blocks of a history that is read hardly ever share a
+pane, and merging them would be for nothing. So, after `BLOCKS` blocks or `LINES` lines, the deltas
+since the last time are merged where most of them share their pane with others. When that happens
+is a function of the blocks alone, so a run that was killed and resumed merges alike.
 """
 
 import duckdb
+import numpy as np
+import pyarrow as pa
 
-__all__ = ["SMALL_BLOCKS", "SMALL_LINES", "compact"]
+from engine.amounts import binned, coded, group, join_codes
+from engine.arrays import Ints, whole
+from engine.asking import first
 
-SMALL_LINES = 4096
-"""A block of fewer lines is small."""
+__all__ = ["BLOCKS", "LINES", "compact", "shared"]
 
-SMALL_BLOCKS = 120
-"""Small blocks between two compactions: about a minute at one commit every half second."""
+BLOCKS = 120
+"""Blocks between two looks: about a minute at one commit every half second."""
+
+LINES = 1 << 21
+"""Lines between two looks: to merge their panes takes some tenths of a second."""
 
 _KEYS = {
     "total_panes": "model_id, time_basis, pane_s",
     "cell_panes": "model_id, time_basis, pane_s, label, prediction",
-    "score_bins": "model_id, event_pane_s, label_pane_s, kind, label, prediction",
     "value_panes": "model_id, pane_s, property",
     "error_panes": "model_id, time_basis, pane_s",
     "probability_panes": "model_id, time_basis, pane_s",
@@ -33,7 +39,6 @@ _AMOUNTS = {
     "total_panes": "sum(events)::BIGINT AS events, sum(labelled)::BIGINT AS labelled",
     "cell_panes": "sum(count)::BIGINT AS count",
     "bin_panes": "sum(count)::BIGINT AS count",
-    "score_bins": "list(bin ORDER BY bin) AS bins, list(count ORDER BY bin) AS counts",
     "value_panes": f"sum(count)::BIGINT AS count, {_ORDERED.format('sum')},"
     " min(min) AS min, max(max) AS max",
     "error_panes": f"sum(count)::BIGINT AS count, {_ORDERED.format('squared_error')},"
@@ -46,12 +51,19 @@ _AMOUNTS = {
 
 
 _PREPARED = {
-    "score_bins": "SELECT {keys}, bin, sum(count)::BIGINT AS count, max(block_seq) AS block_seq"
-    " FROM (SELECT * EXCLUDE (bins, counts), unnest(bins) AS bin, unnest(counts) AS count"
-    " FROM ({rows})) GROUP BY {keys}, bin HAVING sum(count) <> 0",
     "error_panes": "SELECT *, sum(count * label_mean ORDER BY block_seq) OVER pane"
     " / sum(count) OVER pane AS all_mean FROM ({rows}) WINDOW pane AS (PARTITION BY {keys})",
 }
+
+
+def shared(cursor: duckdb.DuckDBPyConnection, since_seq: int) -> bool:
+    """Tell whether it is worth while to merge what was written by blocks from `since_seq` on."""
+    rows, panes = first(
+        cursor,
+        "SELECT count(*), count(DISTINCT (model_id, time_basis, pane_s)) FROM total_panes"
+        f" WHERE block_seq >= {since_seq}",
+    ) or (0, 0)
+    return bool(rows and rows >= 2 * panes)
 
 
 def compact(cursor: duckdb.DuckDBPyConnection, since_seq: int) -> None:
@@ -66,9 +78,46 @@ def compact(cursor: duckdb.DuckDBPyConnection, since_seq: int) -> None:
         )
         cursor.execute(f"DELETE FROM {table} WHERE block_seq >= {since_seq}")
         cursor.execute(f"INSERT INTO {table} SELECT * FROM t_merged")
+    _merge_bins(cursor, since_seq)
 
 
 def _not_empty(table: str) -> str:
     if table == "total_panes":
         return "sum(events) <> 0 OR sum(labelled) <> 0"
     return "sum(count) <> 0"
+
+
+def _merge_bins(cursor: duckdb.DuckDBPyConnection, since_seq: int) -> None:
+    """Merge the score bins: as many as there were lines, too many for lists taken apart by SQL."""
+    mine = f"score_bins WHERE block_seq >= {since_seq}"
+    rows = cursor.sql(f"SELECT * FROM {mine}").to_arrow_table()
+    texts = {name: coded(rows[name]) for name in ("model_id", "kind", "label", "prediction")}
+    panes = {name: _numbered(rows[name]) for name in ("event_pane_s", "label_pane_s")}
+    codes = [(each.code, each.size) for each in texts.values()]
+    codes += [(code, len(values)) for code, values in panes.values()]
+    cells = group(*join_codes(*codes))
+    bins, counts = whole(rows["bins"]), whole(rows["counts"])
+    cell = np.repeat(cells.of_row, np.diff(np.asarray(bins.offsets)))
+    weight = np.asarray(counts.flatten())
+    present, places, amounts = binned(
+        cell, len(cells), np.asarray(bins.flatten()).astype(np.int64), weight
+    )
+    row = cells.first()[present]
+    latest = np.zeros(len(cells), np.int64)
+    np.maximum.at(latest, cells.of_row, np.asarray(whole(rows["block_seq"])))
+    found = {name: each.texts(each.code[row]) for name, each in texts.items()}
+    found |= {name: pa.array(values[code[row]]) for name, (code, values) in panes.items()}
+    found |= {"bins": places, "counts": amounts, "block_seq": pa.array(latest[present])}
+    cursor.execute(f"DELETE FROM {mine}")
+    cursor.register("b_merged", pa.table(found))
+    cursor.execute(
+        f"INSERT INTO score_bins SELECT {', '.join(rows.column_names)} FROM b_merged"
+        " ORDER BY model_id, event_pane_s, label_pane_s, kind, label, prediction"
+    )
+    cursor.unregister("b_merged")
+
+
+def _numbered(column: "pa.ChunkedArray[pa.Int64Scalar]") -> tuple[Ints, Ints]:
+    """Give the place of each value among the distinct ones, and these."""
+    values, code = np.unique(np.asarray(whole(column)), return_inverse=True)
+    return code.reshape(-1).astype(np.int64), values

@@ -12,9 +12,18 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from engine.amounts import Coded, Groups, coded, group, join_codes, pane_starts, whole_doubles
+from engine.amounts import (
+    Coded,
+    Groups,
+    binned,
+    coded,
+    group,
+    join_codes,
+    pane_starts,
+    whole_doubles,
+)
 from engine.arrays import Array, Doubles, Flags, Ints, whole
-from engine.binned import BINS, bin_of
+from engine.binned import bin_of
 
 __all__ = ["BASES", "LABELLED_COLUMNS", "LabelAmounts", "label_amounts"]
 
@@ -200,13 +209,8 @@ def _binned(rows: _Rows, kind: str, scores: Doubles, which: Flags) -> pa.Table:
     key, size = join_codes(*((code[chosen], count) for code, count in codes))
     cells = group(key, size)
     bins = bin_of(scores[chosen]).astype(np.int64)
-    found = group(cells.of_row * BINS + bins, len(cells) * BINS)
-    count = found.counts(rows.weight[chosen])
-    some = np.flatnonzero(count)
-    cell, place = np.divmod(found.key[some], BINS)
-    present, starts_at = np.unique(cell, return_index=True)
+    present, places, counts = binned(cells.of_row, len(cells), bins, rows.weight[chosen])
     row = chosen[cells.first()[present]]
-    offsets = pa.array(np.append(starts_at, len(cell)), pa.int32())
     (event, event_starts), (label, label_starts) = rows.panes["event"], rows.panes["label"]
     return pa.table(
         {
@@ -216,8 +220,8 @@ def _binned(rows: _Rows, kind: str, scores: Doubles, which: Flags) -> pa.Table:
             "kind": pa.repeat(pa.scalar(kind), len(row)),
             "label": rows.labels.texts(rows.labels.code[row]),
             "prediction": rows.predictions.texts(rows.predictions.code[row]),
-            "bins": pa.ListArray.from_arrays(offsets, pa.array(place, pa.int16())),
-            "counts": pa.ListArray.from_arrays(offsets, pa.array(count[some], pa.int64())),
+            "bins": places,
+            "counts": counts,
         }
     )
 

@@ -17,7 +17,7 @@ from engine.anomaly.definition import jobs_of
 from engine.anomaly.jobs import Jobs
 from engine.asking import first
 from engine.batch import Batch, Folded
-from engine.compaction import SMALL_BLOCKS, SMALL_LINES, compact
+from engine.compaction import BLOCKS, LINES, compact, shared
 from engine.config import Settings
 from engine.counts import Counts
 from engine.event_side import EventSide
@@ -105,7 +105,7 @@ class Monitor:
             "SELECT epoch_us(watermark), epoch_us(last_event), next_seq, next_outcome,"
             " small_blocks, compacted_seq FROM clock",
         ) or (None, None, 0, 1, 0, 0)
-        self._next_seq, self._next_outcome, self._small_blocks, self._compacted_seq = row[2:]
+        self._next_seq, self._next_outcome, self._blocks, self._compacted_seq = row[2:]
         overall, self.last_event_us = (NEVER if us is None else int(us) for us in row[:2])
         self._watermarks = Watermarks(self._settings.time.allowed_lateness_us, overall)
         for number, source, name, latest in cursor.execute(
@@ -186,7 +186,7 @@ class Monitor:
         self._next_seq += batch.lines
         self._unstored = save(self._seen, self._cursor, self._unstored, self._next_seq)
         counts.alerts += self._watch.advance(self.watermark_us, lines, self._next_seq)
-        self._compact(batch)
+        self._compact()
         self._write_partition(number, batch, state, counts)
         self._write_clock()
         return counts
@@ -310,12 +310,12 @@ class Monitor:
         )
         self._cursor.unregister("b_rejects")
 
-    def _compact(self, batch: Batch) -> None:
-        if batch.lines < SMALL_LINES:
-            self._small_blocks += 1
-        if self._small_blocks >= SMALL_BLOCKS:
-            compact(self._cursor, self._compacted_seq)
-            self._small_blocks, self._compacted_seq = 0, self._next_seq
+    def _compact(self) -> None:
+        self._blocks += 1
+        if self._blocks >= BLOCKS or self._next_seq - self._compacted_seq >= LINES:
+            if shared(self._cursor, self._compacted_seq):
+                compact(self._cursor, self._compacted_seq)
+            self._blocks, self._compacted_seq = 0, self._next_seq
 
     def retain(self, now_us: int) -> None:
         """Drop what is older than the retention of its relation allows."""
@@ -392,7 +392,7 @@ class Monitor:
         write_partition(self._cursor, number, batch, self._watermarks.marks[number], told)
 
     def _write_clock(self) -> None:
-        lines = [self._next_seq, self._next_outcome, self._small_blocks, self._compacted_seq]
+        lines = [self._next_seq, self._next_outcome, self._blocks, self._compacted_seq]
         write_clock(self._cursor, self._watermarks.overall_us, self.last_event_us, lines)
 
 

@@ -109,8 +109,8 @@ TABLES: dict[str, str] = {
         watermark TIMESTAMP,          -- overall; never goes back
         last_event TIMESTAMP,         -- greatest event time seen
         next_seq BIGINT NOT NULL, next_outcome BIGINT NOT NULL,
-        small_blocks BIGINT NOT NULL, -- since the last compaction
-        compacted_seq BIGINT NOT NULL -- deltas of blocks before it are merged
+        small_blocks BIGINT NOT NULL, -- all blocks since the last look whether to merge deltas
+        compacted_seq BIGINT NOT NULL -- deltas of blocks before it were looked at
     """,
     "settings": "name VARCHAR PRIMARY KEY, value VARCHAR NOT NULL",
     **RULE_TABLES,

@@ -1,5 +1,7 @@
 """Limits, retention and compaction: what is over is counted, what is merged or dropped adds up."""
 
+import random
+
 import duckdb
 import pytest
 from harness import confusion, encoded, events_relation, fresh_store
@@ -136,6 +138,50 @@ def test_law_compaction_changes_no_relation(decoder):
     )
     squares, total = connection.execute(m2).fetchone()
     assert squares / count - (total / count) ** 2 == pytest.approx(variance)
+
+
+@pytest.mark.parametrize(("apart_ms", "rows"), [(400, 2 + 3), (60_000, 121 * 3)])
+def test_law_blocks_that_share_their_panes_are_merged_after_a_while(decoder, apart_ms, rows):
+    blocks = [
+        [event(n, prediction="a", label="a") | {"timestamp": START_MS + n * apart_ms}]
+        for n in range(121)
+    ]
+    connection, _ = fed(decoder, blocks)
+    sql = "SELECT count(*), sum(labelled), max(block_seq) FROM total_panes"
+    assert connection.execute(sql).fetchone() == (rows, 2 * 121, 120)
+    assert connection.execute("SELECT small_blocks, compacted_seq FROM clock").fetchone() == (
+        1,
+        120,
+    )
+
+
+def test_oracle_merged_score_bins_are_those_of_sql(decoder):
+    chance = random.Random(5)
+    texts, blocks = ["a", "b", None], []
+    for _ in range(30):
+        row = {"prediction": chance.choice(texts), "label": chance.choice("ab")}
+        times = [chance.randrange(900) for _ in range(9)]
+        blocks.append([event(n, **row, score=chance.randrange(9) / 16) for n in times])
+    blocks += [
+        [{"type": "label", "model_id": "m", "id": f"e{n}", "timestamp": START_MS, "label": "c"}]
+        for n in range(0, 900, 40)
+    ]
+    connection, _ = fed(decoder, blocks)
+    keys = "model_id, event_pane_s, label_pane_s, kind, label, prediction"
+    naive = (
+        f"SELECT {keys}, bin, sum(count)::BIGINT FROM (SELECT *, unnest(bins) AS bin,"
+        f" unnest(counts) AS count FROM score_bins) GROUP BY {keys}, bin HAVING sum(count) <> 0"
+        " ORDER BY ALL"
+    )
+    expected = connection.execute(naive).fetchall()
+    compact(connection, 0)
+    assert connection.execute(naive).fetchall() == expected
+    assert any(count > 1 for *_, count in expected)
+    assert connection.execute("SELECT count(*) FROM score_bins").fetchone() == (
+        len({row[:6] for row in expected}),
+    )
+    ascending = "SELECT bool_and(bins = list_sort(bins)), max(block_seq) FROM score_bins"
+    assert connection.execute(ascending).fetchone()[0]
 
 
 def test_law_retention_drops_whole_old_segments_and_keeps_the_panes(decoder):
