@@ -46,7 +46,7 @@ from flows.yielding import stand_back
 
 __all__ = ["COMMIT_EVERY_S", "Session", "now_us"]
 
-COMMIT_EVERY_S = 0.5
+COMMIT_EVERY_S = 0.4
 RETAIN_EVERY_S = 60.0
 _REPLACED_MAX = 512 << 20  # bytes of states, before the file is brought up to date
 _EARLY_COMMITS = 3.0  # times that a commit took lie between two of them
