@@ -9,10 +9,11 @@ All times are handed in, so that a test can move the clock by hand.
 
 from collections import deque
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from rich.console import Console
-from rich.live import Live
-from rich.text import Text
+if TYPE_CHECKING:  # a tenth of a start, for nothing where nothing is drawn
+    from rich.console import Console
+    from rich.live import Live
 
 __all__ = ["Progress", "duration_text"]
 
@@ -33,8 +34,8 @@ class Progress:
 
     Parameters
     ----------
-    console : rich.console.Console
-        Where to draw: standard error. Nothing is drawn when it is no terminal.
+    console : rich.console.Console or None
+        Where to draw: standard error. Nothing is drawn when it is no terminal, or None.
     total_bytes : int or None
         How much there is to read, in the unit of `consumed_bytes`; None where nobody knows.
     live : bool
@@ -45,12 +46,13 @@ class Progress:
 
     def __init__(
         self,
-        console: Console,
+        console: "Console | None",
         total_bytes: int | None,
         live: bool,  # noqa: FBT001 - part of what the thing is
         started_s: float | None = None,
     ) -> None:
-        self._console, self._total, self._live_source = console, total_bytes, live
+        self._console = console if console is not None and console.is_terminal else None
+        self._total, self._live_source = total_bytes, live
         self._started_s = started_s
         self._recent: deque[_Seen] = deque()
         self._drawn_s = float("-inf")
@@ -87,7 +89,7 @@ class Progress:
         self._recent.append(_Seen(now_s, lines, consumed_bytes))
         while len(self._recent) > 2 and self._recent[1].now_s <= now_s - _RATE_OVER_S:
             self._recent.popleft()
-        if not self._console.is_terminal or 0 <= now_s - self._drawn_s < _DRAW_EVERY_S:
+        if self._console is None or 0 <= now_s - self._drawn_s < _DRAW_EVERY_S:
             return
         self._drawn_s = now_s
         parts = [f"{events:,} events, {votes:,} votes", f"{self._rate('lines'):,.0f} lines/s"]
@@ -95,7 +97,7 @@ class Progress:
         parts.append(_counted(rejects, "reject"))
         parts += [] if alerts is None else [_counted(alerts, "alert")]
         parts += self._rest(consumed_bytes)
-        self._draw(" · ".join(parts))
+        self._draw(self._console, " · ".join(parts))
 
     def finish(
         self,
@@ -152,9 +154,12 @@ class Progress:
         eta = f", {duration_text(left / rate)} left" if rate > 0 and left else ""
         return [f"{int(100 * share)} %{eta}"]
 
-    def _draw(self, line: str) -> None:
+    def _draw(self, console: "Console", line: str) -> None:
+        from rich.live import Live  # noqa: PLC0415 - as above
+        from rich.text import Text  # noqa: PLC0415
+
         if self._display is None:
-            self._display = Live(console=self._console, auto_refresh=False, transient=True)
+            self._display = Live(console=console, auto_refresh=False, transient=True)
             self._display.start()
         text = Text(line, no_wrap=True, overflow="ellipsis")
         self._display.update(text, refresh=True)

@@ -6,10 +6,9 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from bytewax.run import cli_main
-from rich.console import Console
 
 from connectors.partition import Partition
 from engine.config import Settings
@@ -19,6 +18,9 @@ from flows.monitor import flow_of
 from flows.opening import Opening, prepare_process
 from flows.progress import Progress
 from flows.session import Session
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 __all__ = ["run", "run_session"]
 
@@ -80,7 +82,7 @@ def run_session(session: Session, beside: Callable[[], AbstractContextManager[ob
         for note in session.gate.notes():
             _say(note)
         progress = Progress(
-            Console(stderr=True), _bytes(session), live=_live(session), started_s=time.time()
+            _terminal(), _bytes(session), live=_live(session), started_s=time.time()
         )
         session.on_commit = lambda: _draw(progress, session)
         with beside():
@@ -93,6 +95,14 @@ def run_session(session: Session, beside: Callable[[], AbstractContextManager[ob
     finally:
         session.close()
     return 0
+
+
+def _terminal() -> "Console | None":
+    if not sys.stderr.isatty():
+        return None
+    from rich.console import Console  # noqa: PLC0415 - a tenth of a start
+
+    return Console(stderr=True)
 
 
 def _say(line: str) -> None:

@@ -2,13 +2,15 @@
 
 from collections.abc import Callable, Mapping
 from concurrent.futures import wait
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from connectors.calls import Asking, Calls
-from connectors.rest.services import Gate
 from engine.changes import Writing
 from engine.commands.users import NewUser, add_user, listed_users, remove_user
 from engine.errors import BusyError, QueryError
+
+if TYPE_CHECKING:  # loads what a web server is made of
+    from connectors.rest.services import Gate
 
 __all__ = ["BY", "new_user_of", "user_calls"]
 
@@ -19,7 +21,7 @@ _LOOK_S = 0.05
 T = TypeVar("T")
 
 
-def user_calls(gate: Gate) -> Calls:
+def user_calls(gate: "Gate") -> Calls:
     """Give the calls `user_add`, `user_remove` and `user_list`.
 
     Each change is durable when it is answered. Somebody who hangs up earlier has it taken back
@@ -46,7 +48,7 @@ def user_calls(gate: Gate) -> Calls:
     return {"user_add": add, "user_remove": remove, "user_list": every}
 
 
-def _written(gate: Gate, asking: Asking, work: Callable[[Writing], T]) -> T:
+def _written(gate: "Gate", asking: Asking, work: Callable[[Writing], T]) -> T:
     future = gate.submit(BY, work)
     while not future.done():
         wait([future], _LOOK_S)
