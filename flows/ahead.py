@@ -15,6 +15,7 @@ under way are at most `depth` times 16 MiB, of a lone partition 32 MiB, and one 
 """
 
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
@@ -45,6 +46,10 @@ _MERGED_BLOCK_BYTES = 1 << 20
 # A smaller block of a live partition that has not been handed out yet shows that the step is busy:
 # what comes meanwhile gathers into one block behind it, as each block costs some 20 ms.
 _LARGE_BYTES = 4 << 20
+# A commit waits for the block under way: live ones are as large as what is taken in so long, so
+# that a second of input at most is computed again; but large in the sense above.
+_LIVE_S = 0.25
+_LEAST_LIVE_BYTES = 2 * _LARGE_BYTES
 # How long `next` waits for a batch that is being made; signals and idle wake-ups wait with it.
 _PATIENCE_S = 0.010
 
@@ -162,6 +167,7 @@ class Ahead:
         self._arrived: deque[_Arrived] = deque()  # of live partitions
         self._live_had_its_turn = False
         self._live_limit = _MERGED_BLOCK_BYTES  # the first one is small: the run goes on soon
+        self._handed_s, self._handed_bytes = 0.0, 0
         self._reader = ThreadPoolExecutor(1, "read", begun)
         self._pool = ThreadPoolExecutor(len(decoders), "decode", self._take_decoder)
         self._spare: SimpleQueue[Decode] = SimpleQueue()
@@ -242,9 +248,19 @@ class Ahead:
                 self._arrived.append(_Arrived(partition, 0, ended))
 
     def _hand_out_live(self) -> Batch | Ended:
-        self._live_had_its_turn, self._live_limit = True, BLOCK_BYTES
-        item = self._arrived.popleft().item
-        return item if isinstance(item, Ended) else item.result()
+        self._live_had_its_turn = True
+        arrived = self._arrived.popleft()
+        if isinstance(arrived.item, Ended):
+            return arrived.item
+        self._pace(arrived.size)
+        return arrived.item.result()
+
+    def _pace(self, size: int) -> None:
+        now_s = time.monotonic()
+        took_s = max(now_s - self._handed_s, 1e-3)
+        wanted = int(_LIVE_S * self._handed_bytes / took_s)
+        self._live_limit = min(max(wanted, _LEAST_LIVE_BYTES), BLOCK_BYTES)
+        self._handed_s, self._handed_bytes = now_s, size
 
     # ---- bounded partitions -------------------------------------------------------------------
 

@@ -250,6 +250,36 @@ def test_contract_live_lines_come_at_once_and_in_order() -> None:
     os.close(out)
 
 
+class Flowing(Counting):
+    """A live partition that has whatever is asked for, and notes how much that was."""
+
+    bounded = False
+
+    def __init__(self, blocks: int) -> None:
+        super().__init__("live", blocks)
+        self.asked: list[int] = []
+
+    def poll(self, now_us: int, limit: int = BLOCK_BYTES) -> Block | None:
+        self.asked.append(limit)
+        self.left -= 1
+        return Block(self.source, self.name, 0, b"7\n" + b" " * (limit - 2), now_us)
+
+
+@pytest.mark.parametrize(("slowness_s", "bytes_then"), [(0.0, 16 << 20), (0.6, 8 << 20)])
+def test_contract_live_blocks_are_as_large_as_the_step_is_fast(
+    slowness_s: float, bytes_then: int
+) -> None:
+    flowing = Flowing(12)
+    ahead = Ahead([flowing], [batch_of], lambda *_: None)
+    while not ahead.finished:
+        if ahead.next(0) is not None:
+            time.sleep(slowness_s if len(flowing.asked) < 9 else 0.0)
+    ahead.close()
+    assert flowing.asked[0] == 1 << 20
+    assert flowing.asked[7] == bytes_then
+    assert all(8 << 20 <= asked <= 16 << 20 for asked in flowing.asked[4:])
+
+
 def test_contract_the_first_live_block_is_small_so_that_it_is_soon_committed() -> None:
     out, into = os.pipe()
     lines = b"7".ljust(99) + b"\n"
