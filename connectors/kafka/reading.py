@@ -36,7 +36,9 @@ _LOOK_EVERY_S = 5.0
 _LOOK_AGAIN_S = 0.5
 _WAIT_S = 0.05
 _OFFSETS_S = 5.0
-_MESSAGES = 10_000
+_MESSAGES = 10_000  # taken from the client at once, at most; and about so many bytes:
+_TAKEN_BYTES = 4 << 20
+_FIRST_MESSAGES = 100  # nothing is known of their size yet
 _WAITING_BYTES_MAX = 2 * BLOCK_BYTES
 _BOUNDED_BYTES = 128 << 20  # over all partitions; each has a share, but at least:
 _BOUNDED_BYTES_MIN = 4 << 20
@@ -84,6 +86,7 @@ class Reading:
         self._moved = False  # some lane is to be assigned anew
         self._down = False
         self._bounded = settings.until is not None
+        self._at_once = _FIRST_MESSAGES
 
     def run(self) -> None:
         """Read until `closing`.
@@ -237,7 +240,7 @@ class Reading:
         first = self._consumer.poll(_WAIT_S)
         if first is None:
             return
-        messages = [first, *self._consumer.consume(_MESSAGES, 0)]
+        messages = [first, *self._consumer.consume(self._at_once, 0)]
         kind = type(first)
         events = []
         if any(map(kind.error, messages)):
@@ -255,6 +258,8 @@ class Reading:
         numbers = np.fromiter(map(kind.partition, messages), np.int64, count)
         offsets = np.fromiter(map(kind.offset, messages), np.int64, count)
         values: list[bytes | None] = list(map(kind.value, messages))
+        size = max(1, sum(len(value) for value in values if value) // count)
+        self._at_once = max(1, min(_MESSAGES, _TAKEN_BYTES // size))
         borders = [0, *(np.flatnonzero(np.diff(numbers)) + 1).tolist(), count]
         for low, high in pairwise(borders):
             lane = self.lanes.get(int(numbers[low]))
