@@ -95,8 +95,8 @@ class NaiveJob:
             and all(matches(row, *each) for each in filters)
         ]
 
-    def decided(self, rows):
-        """The figures of a block over all, and over labelled events."""
+    def decided(self, rows, models=None):
+        """The figures of a block over all, and over labelled events; of all models if none has."""
         pairs = [
             (row["model_id"], _class(row["label"]), _class(row["event"].get("prediction")), row)
             for row in rows
@@ -106,7 +106,7 @@ class NaiveJob:
         labelled = [(m, y, p) for m, y, p, _ in kept if y is not None]
         names = sorted({name for _, y, p in everything for name in (y, p)} - set(self.classes))
         labels = [*self.classes, *names]
-        models = {row["model_id"] for row in rows} or set(self.models)
+        models = {row["model_id"] for row in rows} or set(models or self.models)
         return {
             "total_events": len(kept),
             "events_without_decision": len(pairs) - len(kept),
