@@ -2,9 +2,10 @@
 
 A stream of ten events a second writes two blocks a second, each with a delta for every pane it
 touches; one of 30,000 a second does the same. Blocks of a history that is read hardly ever share a
-pane, and merging them would be for nothing. So, after `BLOCKS` blocks or `LINES` lines, the deltas
-since the last time are merged where most of them share their pane with others. When that happens
-is a function of the blocks alone, so a run that was killed and resumed merges alike.
+pane, but for what late labels change, and merging them would be for nothing. So, after `BLOCKS`
+blocks or `LINES` lines, the deltas since the last time are merged in those tables where a row in
+two can be saved. When that happens is a function of the blocks alone, so a run that was killed and
+resumed merges alike.
 """
 
 import duckdb
@@ -13,9 +14,9 @@ import pyarrow as pa
 
 from engine.amounts import binned, coded, group, join_codes
 from engine.arrays import Ints, whole
-from engine.asking import first
+from engine.asking import number
 
-__all__ = ["BLOCKS", "LINES", "compact", "shared"]
+__all__ = ["BLOCKS", "LINES", "compact"]
 
 BLOCKS = 120
 """Blocks between two looks: about a minute at one commit every half second."""
@@ -31,6 +32,8 @@ _KEYS = {
     "probability_panes": "model_id, time_basis, pane_s",
     "bin_panes": "binning, version, pane_s, bin",
 }
+
+_CELL = "model_id, event_pane_s, label_pane_s, kind, label, prediction"
 
 _ORDERED = "sum({0} ORDER BY block_seq) AS {0}"
 
@@ -56,19 +59,11 @@ _PREPARED = {
 }
 
 
-def shared(cursor: duckdb.DuckDBPyConnection, since_seq: int) -> bool:
-    """Tell whether it is worth while to merge what was written by blocks from `since_seq` on."""
-    rows, panes = first(
-        cursor,
-        "SELECT count(*), count(DISTINCT (model_id, time_basis, pane_s)) FROM total_panes"
-        f" WHERE block_seq >= {since_seq}",
-    ) or (0, 0)
-    return bool(rows and rows >= 2 * panes)
-
-
 def compact(cursor: duckdb.DuckDBPyConnection, since_seq: int) -> None:
-    """Merge the deltas of all pane tables written by blocks from `since_seq` on."""
+    """Merge the deltas of pane tables written by blocks from `since_seq` on, where it pays."""
     for table, keys in _KEYS.items():
+        if not _shared(cursor, table, keys, since_seq):
+            continue
         rows = f"SELECT * FROM {table} WHERE block_seq >= {since_seq}"
         rows = _PREPARED.get(table, "{rows}").format(rows=rows, keys=keys)
         cursor.execute(
@@ -78,7 +73,17 @@ def compact(cursor: duckdb.DuckDBPyConnection, since_seq: int) -> None:
         )
         cursor.execute(f"DELETE FROM {table} WHERE block_seq >= {since_seq}")
         cursor.execute(f"INSERT INTO {table} SELECT * FROM t_merged")
-    _merge_bins(cursor, since_seq)
+    if _shared(cursor, "score_bins", _CELL, since_seq):
+        _merge_bins(cursor, since_seq)
+
+
+def _shared(cursor: duckdb.DuckDBPyConnection, table: str, keys: str, since_seq: int) -> bool:
+    """Tell whether merging leaves half of the rows at most."""
+    mine = f"FROM {table} WHERE block_seq >= {since_seq}"
+    rows = number(cursor, f"SELECT count(*) {mine}")
+    return rows >= 2 and rows >= 2 * number(
+        cursor, f"SELECT count(*) FROM (SELECT DISTINCT {keys} {mine})"
+    )
 
 
 def _not_empty(table: str) -> str:
@@ -112,7 +117,7 @@ def _merge_bins(cursor: duckdb.DuckDBPyConnection, since_seq: int) -> None:
     cursor.register("b_merged", pa.table(found))
     cursor.execute(
         f"INSERT INTO score_bins SELECT {', '.join(rows.column_names)} FROM b_merged"
-        " ORDER BY model_id, event_pane_s, label_pane_s, kind, label, prediction"
+        f" ORDER BY {_CELL}"
     )
     cursor.unregister("b_merged")
 

@@ -17,7 +17,7 @@ from engine.anomaly.definition import jobs_of
 from engine.anomaly.jobs import Jobs
 from engine.asking import first
 from engine.batch import Batch, Folded
-from engine.compaction import BLOCKS, LINES, compact, shared
+from engine.compaction import BLOCKS, LINES, compact
 from engine.config import Settings
 from engine.counts import Counts
 from engine.event_side import EventSide
@@ -313,8 +313,7 @@ class Monitor:
     def _compact(self) -> None:
         self._blocks += 1
         if self._blocks >= BLOCKS or self._next_seq - self._compacted_seq >= LINES:
-            if shared(self._cursor, self._compacted_seq):
-                compact(self._cursor, self._compacted_seq)
+            compact(self._cursor, self._compacted_seq)
             self._blocks, self._compacted_seq = 0, self._next_seq
 
     def retain(self, now_us: int) -> None:
