@@ -238,10 +238,10 @@ class Monitor:
         rows = rows.append_column("fresh", pa.array(paired.fresh))
         votes = vote_rows(batch.votes, block_seq)
         cursor.register("b_votes", votes)
-        cursor.register("b_predictions", rows)
         if paired.touched:
+            own = rows.filter(pa.array(~paired.fresh))
             winners, self._next_outcome = self._pairing.settle(
-                hits, touched, self._next_outcome, clash=paired.clash
+                hits, touched, own, self._next_outcome, clash=paired.clash
             )
             paired = count_winners(paired, rows, winners)
         cursor.register("b_predictions", rows.append_column("counted", pa.array(paired.counted)))

@@ -80,7 +80,7 @@ class Pairing:
     ----------
     cursor : duckdb.DuckDBPyConnection
         On the tables of `engine.rows`; relations `b_predictions` (columns of EVENT_COLUMNS,
-        with `fresh` and `counted`) and `b_votes` are registered by the monitor.
+        with `counted`) and `b_votes` are registered by the monitor.
     seen : Seen
         The filter over all stored keys.
     horizon_us : int
@@ -139,13 +139,13 @@ class Pairing:
         """Add a block's keys to the filter, each under the segment of its line."""
         ordinals = [table["ordinal"].to_numpy() for table in (predictions, votes)]
         segments = (first_seq + np.concatenate(ordinals).astype(np.int64)) >> SEGMENT_BITS
-        found = np.unique(segments).tolist()
-        for segment in found:
-            some = probes if len(found) == 1 else probes.of(segments == segment)
+        low, high = (int(segments.min()), int(segments.max())) if len(segments) else (0, -1)
+        for segment in range(low, high + 1):
+            some = probes if low == high else probes.of(segments == segment)
             self._seen.add_probed(segment, some)
 
     def settle(
-        self, hits: Hits, touched: pa.Table, next_outcome: int, *, clash: bool
+        self, hits: Hits, touched: pa.Table, rows: pa.Table, next_outcome: int, *, clash: bool
     ) -> tuple[pa.Table, int]:
         """Decide winners and outcomes of the touched keys and write what changed.
 
@@ -155,6 +155,8 @@ class Pairing:
             Where stored rows of the touched keys may lie.
         touched : pyarrow.Table
             Column `key`, uint64, distinct.
+        rows : pyarrow.Table
+            The block's own predictions that are not fresh, columns of EVENT_COLUMNS.
         next_outcome : int
             The first free number of an outcome.
         clash : bool
@@ -169,6 +171,7 @@ class Pairing:
         """
         self._next_outcome = next_outcome
         self._cursor.register("touched", touched)
+        self._cursor.register("b_touched", rows)
         self._fetch(hits)
         if clash:
             self._choose()
@@ -179,15 +182,15 @@ class Pairing:
         decide(self._cursor, self._horizon_us)
         self._compare(_WINNING if clash else _CANDIDATE_ROWS)
         winners = self._cursor.sql("SELECT seq FROM t_winners WHERE is_new").to_arrow_table()
-        self._cursor.unregister("touched")
+        for name in ("touched", "b_touched"):
+            self._cursor.unregister(name)
         return winners, self._next_outcome
 
     def _fetch(self, hits: Hits) -> None:
         # Only the segments that may hold a touched key are scanned: seq prunes by row group.
         where = hits.where
         self._cursor.execute(
-            f"CREATE OR REPLACE TEMP TABLE t_new AS SELECT {_PAIRED} FROM b_predictions"
-            " WHERE NOT fresh"
+            f"CREATE OR REPLACE TEMP TABLE t_new AS SELECT {_PAIRED} FROM b_touched"
         )
         self._cursor.execute(
             f"CREATE OR REPLACE TEMP TABLE t_old AS SELECT {_PAIRED} FROM events_kept"
@@ -232,7 +235,7 @@ class Pairing:
         if tied:
             rows = cursor.execute(
                 "SELECT seq, raw FROM (SELECT t.*, r.raw FROM t_ties t JOIN ("
-                f" SELECT seq, {self._said('b')} AS raw FROM b_predictions b WHERE NOT fresh"
+                f" SELECT seq, {self._said('b')} AS raw FROM b_touched b"
                 f" UNION ALL SELECT seq, {self._said('e')} AS raw FROM events_kept e"
                 " WHERE seq >= (SELECT min(seq) FROM t_ties)"
                 " AND seq <= (SELECT max(seq) FROM t_ties)) r USING (seq))"
