@@ -41,7 +41,8 @@ class Coded:
     code : int64, shape (n,)
         Place in `names`; `len(names)` where the text is null.
     names : pyarrow.StringArray
-        The distinct texts, in order of their first row.
+        The distinct texts, in order of their first row; all of its dictionary, where the column
+        has one.
     """
 
     code: Ints
@@ -106,11 +107,13 @@ class Groups:
 
 
 def coded(column: Array) -> Coded:
-    """Give each text of a column its number."""
+    """Give each text of a column its number; a column with a dictionary keeps that."""
     column = whole(column) if isinstance(column, pa.ChunkedArray) else column
-    if column.type != pa.string():
-        column = column.cast(pa.string())
-    found = column.dictionary_encode()
+    if pa.types.is_dictionary(column.type):
+        found = column
+    else:
+        column = column if column.type == pa.string() else column.cast(pa.string())
+        found = column.dictionary_encode()
     names = found.dictionary
     indices = found.indices
     if indices.null_count:
@@ -155,15 +158,28 @@ def binned(cell: Ints, cells: int, bins: Ints, weights: Ints) -> tuple[Ints, Arr
     places, counts : pyarrow.ListArray of int16, of int64, shape (m,)
         The bins of each, ascending, and their counts.
     """
-    found = group(cell * BINS + bins, cells * BINS)
-    count = found.counts(weights)
-    some = np.flatnonzero(count)
-    owner, place = np.divmod(found.key[some], BINS)
-    present, starts = np.unique(owner, return_index=True)
+    order = _by_cell_and_bin(cell, cells, bins)
+    owner, place = cell[order], bins[order]
+    starts = np.flatnonzero(np.diff(owner * BINS + place, prepend=-1))
+    if (weights == 1).all():
+        count = np.diff(starts, append=len(order))
+    else:
+        count = np.add.reduceat(weights[order], starts) if len(starts) else weights
+    some = count != 0
+    owner, place, count = owner[starts][some], place[starts][some], count[some]
+    starts = np.flatnonzero(np.diff(owner, prepend=-1))
     offsets = pa.array(np.append(starts, len(owner)), pa.int32())
     places = pa.ListArray.from_arrays(offsets, pa.array(place, pa.int16()))
-    counts = pa.ListArray.from_arrays(offsets, pa.array(count[some], pa.int64()))
-    return present, places, counts
+    counts = pa.ListArray.from_arrays(offsets, pa.array(count, pa.int64()))
+    return owner[starts], places, counts
+
+
+def _by_cell_and_bin(cell: Ints, cells: int, bins: Ints) -> Ints:
+    """Give the rows in order of cell and bin; small numbers are sorted digit by digit."""
+    if cells > 1 << 16:
+        return np.argsort(cell * BINS + bins, kind="stable")
+    order = np.argsort(bins.astype(np.uint16), kind="stable")
+    return order[np.argsort(cell[order].astype(np.uint16), kind="stable")]
 
 
 def join_codes(*columns: tuple[Ints, int]) -> tuple[Ints, int]:

@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 
 from engine.amounts import EventAmounts, event_amounts
-from engine.arrays import Array, Flags, Ints
+from engine.arrays import Array, Flags, Ints, whole
 from engine.batch import Batch, Folded
 from engine.config import ModelSettings
 from engine.jobs.cells import cells
@@ -43,12 +43,20 @@ def fold(batch: Batch, positives: Positives, pane_s: int) -> Batch:
     """
     if not len(batch.predictions):
         return batch
-    every = np.ones(len(batch.predictions), np.bool_)
-    events = fold_events(batch, batch.predictions["model_id"], every, pane_s)
-    labels = fold_labels(batch.predictions, "model_id", every, positives, pane_s)
-    keys = keys_of(batch.predictions)
-    folded = Folded(events, labels, cells(batch.predictions), probe(keys), repeated_of(keys))
+    every, rows = np.ones(len(batch.predictions), np.bool_), _numbered(batch.predictions)
+    events = fold_events(batch, rows["model_id"], every, pane_s)
+    labels = fold_labels(rows, "model_id", every, positives, pane_s)
+    keys = keys_of(rows)
+    folded = Folded(events, labels, cells(rows), probe(keys), repeated_of(keys))
     return replace(batch, folded=folded)
+
+
+def _numbered(rows: pa.Table) -> pa.Table:
+    """Give the texts that several reductions look at as dictionaries, made once."""
+    for name in ("model_id", "job_id", "label", "prediction"):
+        found = whole(rows[name]).dictionary_encode()
+        rows = rows.set_column(rows.schema.get_field_index(name), name, found)
+    return rows
 
 
 def asked(batch: Batch) -> tuple[Probes, Keys]:
