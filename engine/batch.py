@@ -126,6 +126,8 @@ class Folded:
         Of the keys of the predictions (`engine.seen`).
     repeated : uint64
         The keys that several predictions have.
+    order : int64
+        The predictions in order of their keys.
     """
 
     events: EventAmounts
@@ -133,6 +135,7 @@ class Folded:
     decisions: pa.Table
     probes: Probes
     repeated: Keys
+    order: Ints
 
 
 @dataclass(frozen=True, slots=True)

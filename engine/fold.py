@@ -47,7 +47,9 @@ def fold(batch: Batch, positives: Positives, pane_s: int) -> Batch:
     events = fold_events(batch, rows["model_id"], every, pane_s)
     labels = fold_labels(rows, "model_id", every, positives, pane_s)
     keys = keys_of(rows)
-    folded = Folded(events, labels, cells(rows), probe(keys), repeated_of(keys))
+    order = np.argsort(keys)
+    repeated = repeated_of(keys[order])
+    folded = Folded(events, labels, cells(rows), probe(keys), repeated, order)
     return replace(batch, folded=folded)
 
 
@@ -59,16 +61,20 @@ def _numbered(rows: pa.Table) -> pa.Table:
     return rows
 
 
-def asked(batch: Batch) -> tuple[Probes, Keys]:
+def asked(batch: Batch) -> tuple[Probes, Keys, Ints]:
     """Give where the filter is asked about predictions, then votes; and the keys that repeat.
 
-    The keys are those that several predictions of the batch have.
+    The keys are those that several predictions of the batch have. Last come the predictions in
+    order of their keys.
     """
     folded, keys = batch.folded, keys_of(batch.predictions)
     probes = folded.probes if folded else probe(keys)
     if len(batch.votes):
         probes = probe(keys_of(batch.votes)).behind(probes)
-    return probes, folded.repeated if folded else repeated_of(keys)
+    if folded:
+        return probes, folded.repeated, folded.order
+    order = np.argsort(keys)
+    return probes, repeated_of(keys[order]), order
 
 
 def fold_events(batch: Batch, series: Array, counted: Flags, pane_s: int) -> EventAmounts:

@@ -36,7 +36,7 @@ from engine.retention import drop_old_evaluations, drop_old_events, drop_old_rej
 from engine.rules.alerting import Lines
 from engine.rules.rowset import RowColumns
 from engine.rules.watch import Watch
-from engine.seen import Seen, drop, loaded, save
+from engine.seen import Seen, loaded, save
 from engine.shapes import Shapes
 from engine.stamping import event_rows, event_times, vote_lines, vote_rows
 from engine.watermark import NEVER, Mark, Watermarks
@@ -231,7 +231,7 @@ class Monitor:
     def _count(self, batch: Batch, marks: npt.NDArray[np.int64], number: int, lines: Lines) -> int:
         """Pair, store and reduce the predictions and votes; gives the predictions stored."""
         cursor, block_seq = self._cursor, self._next_seq
-        probes, repeated = asked(batch)
+        probes, repeated, order = asked(batch)
         paired, hits, touched = self._pairing.classify(batch, probes, repeated)
         rows = self._shapes.kept(event_rows(batch, marks, number, block_seq), batch.shapes)
         rows = rows.append_column("series_id", self._known.admit_models(batch.predictions))
@@ -241,11 +241,12 @@ class Monitor:
         if paired.touched:
             own = rows.filter(pa.array(~paired.fresh))
             winners, self._next_outcome = self._pairing.settle(
-                hits, touched, own, self._next_outcome, clash=paired.clash
+                hits, touched, own, votes, self._next_outcome, clash=paired.clash
             )
             paired = count_winners(paired, rows, winners)
-        cursor.register("b_predictions", rows.append_column("counted", pa.array(paired.counted)))
-        self._pairing.remember(block_seq, batch.predictions, batch.votes, probes)
+        told = rows.append_column("counted", pa.array(paired.counted))
+        cursor.register("b_predictions", told)
+        self._pairing.remember(block_seq, told, batch.votes, probes, order)
         cursor.execute(self._pairing.storing[not paired.counted.all()])
         again = (paired.fresh, votes, paired.clash) if paired.touched else None
         self._watch.take(batch, rows, lines, again)
@@ -329,7 +330,7 @@ class Monitor:
                 drop_old_evaluations(self._cursor, self.watermark_us - span_us)
             elif name == "events":
                 for segment in drop_old_events(self._cursor, self.watermark_us - span_us):
-                    drop(self._seen, self._cursor, segment)
+                    self._pairing.drop(segment)
 
     # ---- partitions and the clock -----------------------------------------------------------
 

@@ -27,22 +27,19 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from engine.arrays import Ints
 from engine.asking import number
 from engine.batch import Batch
 from engine.consensus import decide
+from engine.earlier import LISTED, Earlier
 from engine.kept import KEPT_COLUMNS, bare_sql, raw_sql
-from engine.seen import SEGMENT_BITS, Hits, Keys, Probes, Seen, among, keys_of
+from engine.seen import SEGMENT_BITS, Hits, Keys, Probes, Seen, among, drop, keys_of
 
 __all__ = ["EVENT_COLUMNS", "Paired", "Pairing", "count_winners"]
 
 EVENT_COLUMNS = ", ".join(KEPT_COLUMNS)
 _BARE_COLUMNS = f"{', '.join(KEPT_COLUMNS[:-3])}, NULL, NULL, NULL"
 """The same of events that are stored without properties."""
-
-# What pairing needs of a stored event. The raw line is by far the widest column and is fetched for
-# ties alone: reading it took ten times as long as all others together.
-_PAIRED = """seq, key, model_id, event_id, event_time, prediction, prediction_number, label,
-label_number, score, positive_score, job_id"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +103,7 @@ class Pairing:
         bare: bool = False,
     ) -> None:
         self._cursor = cursor
-        self._seen = seen
+        self._seen, self._earlier = seen, Earlier(cursor, seen)
         self._horizon_us = horizon_us
         self._canonical = canonical
         self._said = bare_sql if bare else raw_sql
@@ -134,18 +131,34 @@ class Pairing:
         return paired, hits, pa.table({"key": touched})
 
     def remember(
-        self, first_seq: int, predictions: pa.Table, votes: pa.Table, probes: Probes
+        self, first_seq: int, rows: pa.Table, votes: pa.Table, probes: Probes, order: Ints | None
     ) -> None:
-        """Add a block's keys to the filter, each under the segment of its line."""
-        ordinals = [table["ordinal"].to_numpy() for table in (predictions, votes)]
+        """Add a block's keys to the filter, each under the segment of its line.
+
+        `rows` are its predictions, with `counted`; `order` sorts them by key, where it is known.
+        """
+        ordinals = [table["ordinal"].to_numpy() for table in (rows, votes)]
+        self._earlier.add(rows, order)
         segments = (first_seq + np.concatenate(ordinals).astype(np.int64)) >> SEGMENT_BITS
         low, high = (int(segments.min()), int(segments.max())) if len(segments) else (0, -1)
         for segment in range(low, high + 1):
             some = probes if low == high else probes.of(segments == segment)
             self._seen.add_probed(segment, some)
 
+    def drop(self, segment: int) -> None:
+        """Forget a segment whose lines were dropped by retention."""
+        drop(self._seen, self._cursor, segment)
+        self._earlier.drop(segment)
+
     def settle(
-        self, hits: Hits, touched: pa.Table, rows: pa.Table, next_outcome: int, *, clash: bool
+        self,
+        hits: Hits,
+        touched: pa.Table,
+        rows: pa.Table,
+        votes: pa.Table,
+        next_outcome: int,
+        *,
+        clash: bool,
     ) -> tuple[pa.Table, int]:
         """Decide winners and outcomes of the touched keys and write what changed.
 
@@ -157,6 +170,8 @@ class Pairing:
             Column `key`, uint64, distinct.
         rows : pyarrow.Table
             The block's own predictions that are not fresh, columns of EVENT_COLUMNS.
+        votes : pyarrow.Table
+            The block's votes.
         next_outcome : int
             The first free number of an outcome.
         clash : bool
@@ -172,7 +187,7 @@ class Pairing:
         self._next_outcome = next_outcome
         self._cursor.register("touched", touched)
         self._cursor.register("b_touched", rows)
-        self._fetch(hits)
+        self._fetch(hits, touched, rows, votes)
         if clash:
             self._choose()
             self._replace()
@@ -186,19 +201,14 @@ class Pairing:
             self._cursor.unregister(name)
         return winners, self._next_outcome
 
-    def _fetch(self, hits: Hits) -> None:
-        # Only the segments that may hold a touched key are scanned: seq prunes by row group.
-        where = hits.where
+    def _fetch(self, hits: Hits, touched: pa.Table, rows: pa.Table, votes: pa.Table) -> None:
         self._cursor.execute(
-            f"CREATE OR REPLACE TEMP TABLE t_new AS SELECT {_PAIRED} FROM b_touched"
+            f"CREATE OR REPLACE TEMP TABLE t_new AS SELECT {LISTED} FROM b_touched"
         )
-        self._cursor.execute(
-            f"CREATE OR REPLACE TEMP TABLE t_old AS SELECT {_PAIRED} FROM events_kept"
-            f" SEMI JOIN touched USING (key) ANTI JOIN events_retired USING (seq) WHERE {where}"
-        )
+        self._earlier.fetch(touched, rows, votes)
         self._cursor.execute(
             "CREATE OR REPLACE TEMP TABLE t_votes AS SELECT * FROM votes_log"
-            f" SEMI JOIN touched USING (key) WHERE {where}"
+            f" SEMI JOIN touched USING (key) WHERE {hits.where}"
         )
 
     def _choose(self) -> None:
@@ -221,6 +231,7 @@ class Pairing:
             " ANTI JOIN t_winners USING (seq)"
         )
         self._cursor.execute("INSERT INTO events_retired SELECT seq FROM t_replaced ORDER BY seq")
+        self._earlier.replace()
 
     def _break_ties(self) -> pa.Table:
         """Give the canonical JSON of candidates with the same id and time, where they differ."""

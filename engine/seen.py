@@ -197,13 +197,12 @@ def keys_of(rows: pa.Table) -> Keys:
     return np.asarray(rows["key"].to_numpy(), np.uint64) if len(rows) else np.empty(0, np.uint64)
 
 
-def repeated_of(keys: Keys) -> Keys:
-    """Give the keys that stand there more than once.
+def repeated_of(ordered: Keys) -> Keys:
+    """Give the keys that stand there more than once; `ordered` ascend.
 
-    >>> repeated_of(np.array([7, 9, 7], np.uint64)).tolist()
+    >>> repeated_of(np.array([7, 7, 9], np.uint64)).tolist()
     [7]
     """
-    ordered = np.sort(keys)
     again: Keys = ordered[1:][ordered[1:] == ordered[:-1]]
     return again
 

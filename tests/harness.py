@@ -20,12 +20,14 @@ def fresh_store():
     return connection
 
 
-def run(decoder, lines, cuts, configuration=None):
-    """Feed the lines, cut into blocks of the given numbers of lines; gives the connection."""
+def run(decoder, lines, cuts, configuration=None, anew=lambda: False):
+    """Feed the lines, cut into blocks of the given numbers of lines; gives the connection.
+
+    Before a block of which `anew` says so another monitor is made, as after a restart.
+    """
     connection = fresh_store()
-    monitor = Monitor(
-        connection, configuration or Settings(administrators=("root",)), 60, canonical
-    )
+    told = configuration or Settings(administrators=("root",)), 60, canonical
+    monitor = Monitor(connection, *told)
     connection.execute("BEGIN")
     monitor.watch()
     connection.execute("COMMIT")
@@ -34,6 +36,9 @@ def run(decoder, lines, cuts, configuration=None):
         count = next(cuts)
         data = b"".join(lines[at : at + count])
         connection.execute("BEGIN")
+        if anew():
+            monitor = Monitor(connection, *told)
+            monitor.watch()
         monitor.take(decoder.decode(Block("s", "p", position, data, 0)))
         connection.execute("COMMIT")
         at, position = at + count, position + len(data)

@@ -108,8 +108,9 @@ def compare_sums(connection, events):
 def test_law_relations_depend_on_the_distinct_events_alone(decoder, events, seed, cut, repeats):
     shuffled = events + [random.Random(seed + n).choice(events) for n in range(repeats)]
     random.Random(seed).shuffle(shuffled)
-    sizes = random.Random(seed)
-    connection = run(decoder, encoded(shuffled), iter(lambda: sizes.randint(1, cut), None))
+    draw = random.Random(seed)
+    cuts = iter(lambda: draw.randint(1, cut), None)
+    connection = run(decoder, encoded(shuffled), cuts, anew=lambda: draw.random() < 0.2)
     assert events_relation(connection) == naive.events_relation(events, ("root",))
     assert confusion(connection) == naive.confusion(events, ("root",))
     compare_values(connection, naive.values(events))
