@@ -6,7 +6,6 @@ commit to the next commit; alerts go into the outbox in the transaction that mak
 """
 
 import contextlib
-import math
 import os
 import threading
 import time
@@ -37,6 +36,7 @@ from flows.inputs import Inputs, Resume, open_inputs, state_of
 from flows.looking import Looking
 from flows.mailing import Mailing, declare_told, password_of
 from flows.opening import Opening
+from flows.pace import Pace
 from flows.publishing import Publishing
 from flows.reading import reader_of
 from flows.references import read_references
@@ -44,12 +44,10 @@ from flows.refreshing import Refreshing
 from flows.usercalls import user_calls
 from flows.yielding import stand_back
 
-__all__ = ["COMMIT_EVERY_S", "Session", "now_us"]
+__all__ = ["Session", "now_us"]
 
-COMMIT_EVERY_S = 0.4
 RETAIN_EVERY_S = 60.0
 _REPLACED_MAX = 512 << 20  # bytes of states, before the file is brought up to date
-_EARLY_COMMITS = 3.0  # times that a commit took lie between two of them
 # One core is the shard step's: on two cores a second reader only takes it away, a few per cent of
 # the throughput. More than two have nothing to do.
 _READERS = min(2, max(1, len(os.sched_getaffinity(0)) - 1))
@@ -116,9 +114,9 @@ class Session:
         self.on_commit: Callable[[], None] | None = None
         self._open, self._mails_to = threading.Lock(), mails_to
         self._store: Store | None = None
-        self._in_transaction, self._dirty_since = False, math.inf
+        self._in_transaction, self._pace = False, Pace()
         self._retain_next = time.monotonic() + RETAIN_EVERY_S
-        self._replaced, self._committed_s, self._commit_took_s = 0, 0.0, 0.0
+        self._replaced = 0
 
     # ---- life -------------------------------------------------------------------------------
 
@@ -240,29 +238,29 @@ class Session:
         if isinstance(item, Last):
             self.take(item.batch)
             item = item.ended
+        size = 0 if isinstance(item, Ended) else len(item.block.data)
+        if size and self._pace.late(size):
+            self.commit()
         self._looking.look(now_us())
         self._begin()
+        began_s = time.monotonic()
         if isinstance(item, Ended):
             state = state_of(self.ahead.partitions, item.source, item.partition)
             self.monitor.close_partition(item.source, item.partition, state)
         else:
             block = item.block
             state = state_of(self.ahead.partitions, block.source, block.partition)
-            self._store_open().note_lines(item.lines, len(block.data))
+            self._store_open().note_lines(item.lines, size)
             self.counts.add(self.monitor.take(item, state))
             count_messages(self._store_open().cursor, item.block)
             if self.intake is not None and item.block.source == self.intake.source:
                 self.intake.taken(self._store_open().cursor, item)
+            self._pace.taken(size, began_s)
 
     def due(self) -> bool:
         """Tell whether it is time to commit what was taken; early where somebody waits for it."""
-        now_s = time.monotonic()
-        first = self._in_transaction and not self._committed_s  # at once: seen to go on
-        if first or now_s >= self._dirty_since + COMMIT_EVERY_S:
-            return True
-        # Unless more is on its way, or commits take more than a small part of the time.
         waited = self.intake is not None and self.intake.waits and not self.intake.queued
-        return waited and now_s >= self._committed_s + _EARLY_COMMITS * self._commit_took_s
+        return self._pace.due(waited=waited)  # not while more is on its way
 
     def wanted(self) -> bool:
         """Tell whether somebody waits for a change, or for a commit that is due, lines or not."""
@@ -334,14 +332,14 @@ class Session:
         if retained and self.intake is not None:
             self.intake.retain(store.cursor, now)
         store.commit()
-        self.rested_s = self._committed_s = time.monotonic()
-        self._commit_took_s = self.rested_s - began_s
+        self._pace.committed(began_s)
+        self.rested_s = time.monotonic()
         if self.intake is not None:
             self.intake.committed()
         self.refreshing.committed()
         if retained:
             self.refreshing.refresher.forget_stamps()
-        self._in_transaction, self._dirty_since = False, math.inf
+        self._in_transaction = False
         # Large states do not go through the log, whose size else calls for a checkpoint.
         if self._replaced > _REPLACED_MAX and store.checkpoint():
             self._replaced = 0
@@ -385,11 +383,13 @@ class Session:
     def _begin(self) -> None:
         if not self._in_transaction:
             self._store_open().begin()
-            self._in_transaction, self._dirty_since = True, time.monotonic()
+            self._in_transaction = True
+            self._pace.begin()
 
     def _forget(self) -> None:
         """Roll back."""
-        self._in_transaction, self._dirty_since = False, math.inf
+        self._in_transaction = False
+        self._pace.end()
         self.mailing.after_rollback()
         self._store_open().rollback()
 

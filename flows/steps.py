@@ -16,7 +16,8 @@ from bytewax.operators import StatefulBatchLogic
 from connectors.stream import Feed
 from engine.counts import Counts
 from flows.ahead import Handed
-from flows.session import COMMIT_EVERY_S, Session
+from flows.pace import COMMIT_EVERY_S
+from flows.session import Session
 
 __all__ = ["Announced", "Began", "Item", "MonitorStep", "Wanted"]
 

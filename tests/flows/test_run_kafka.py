@@ -34,8 +34,9 @@ from commands import (
 from kafka_cluster import kafka_cluster
 
 from engine.errors import SourceError
+from flows.pace import COMMIT_EVERY_S
 from flows.run import run, run_session
-from flows.session import COMMIT_EVERY_S, Session
+from flows.session import Session
 from flows.settings import load
 
 KILLS = int(os.environ.get("BELLWETHER_KILLS", "2"))
