@@ -133,6 +133,8 @@ class Ahead:
         Known at the start.
     decoders : sequence of callables
         Block to Batch, one per thread; a decoder is only ever called by its own thread.
+    fold : callable
+        What is done with a batch behind that; left to whoever takes it in where that one waits.
     watermark : callable
         Gives the greatest event time committed of (source, partition), in microseconds, or None
         if there is none, or the partition had ended: if nothing is new there, it ends first again.
@@ -151,10 +153,12 @@ class Ahead:
         watermark: Callable[[str, str], int | None],
         depth: int = 3,
         *,
+        fold: Callable[[Batch], Batch] = lambda batch: batch,
         discover: Discover | None = None,
         begun: Callable[[], None] = lambda: None,
     ) -> None:
-        self._begun = begun
+        self._begun, self._fold = begun, fold
+        self._waiting = False  # for a batch, whoever calls `next`
         self.partitions = list(partitions)
         self._lanes = [_Lane(p, watermark(p.source, p.name)) for p in partitions if p.bounded]
         self._live = [p for p in partitions if not p.bounded]
@@ -192,6 +196,11 @@ class Ahead:
             Whatever a decoder raised, when the turn of its block has come.
         """
         self._poll_live(now_us)
+        item = self._hand_out(now_us)
+        self._waiting = item is None
+        return item
+
+    def _hand_out(self, now_us: int) -> Handed | None:
         ready = bool(self._arrived) and _done(self._arrived[0].item, 0.0)
         if ready and not (self._live_had_its_turn and self._lanes):
             return self._hand_out_live()
@@ -322,7 +331,8 @@ class Ahead:
 
     def _decode(self, block: Block) -> Batch:
         batch: Batch = self._own.decode(block)
-        return batch
+        # Both threads are about equally busy: the one that waits takes some work of the other.
+        return batch if self._waiting else self._fold(batch)
 
 
 def _done(item: Future[Any] | Ended, patience_s: float) -> bool:

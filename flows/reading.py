@@ -1,6 +1,7 @@
 """What one reader thread does with a block: decode it, and fold it to pane amounts."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import duckdb
 
@@ -10,10 +11,31 @@ from engine.decode import Decoder
 from engine.fold import fold, positives_of
 from engine.lists import make_lists
 
-__all__ = ["reader_of"]
+__all__ = ["Reader", "reader_of"]
 
 
-def reader_of(settings: Settings, pane_s: int) -> Callable[[Block], Batch]:
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """The two halves of reading a block.
+
+    Attributes
+    ----------
+    decode : callable
+        For one thread.
+    fold : callable
+        Gives a batch with its predictions folded; for any thread, or for none: what was not folded
+        beforehand is reduced where it is taken in, with the same result.
+    """
+
+    decode: Callable[[Block], Batch]
+    fold: Callable[[Batch], Batch]
+
+    def __call__(self, block: Block) -> Batch:
+        """Do both."""
+        return self.fold(self.decode(block))
+
+
+def reader_of(settings: Settings, pane_s: int) -> Reader:
     """Make a reader with a DuckDB in memory of its own, for one thread.
 
     Parameters
@@ -37,4 +59,4 @@ def reader_of(settings: Settings, pane_s: int) -> Callable[[Block], Batch]:
         },
     )
     positives = positives_of(settings.models)
-    return lambda block: fold(decoder.decode(block), positives, pane_s)
+    return Reader(decoder.decode, lambda batch: fold(batch, positives, pane_s))

@@ -153,13 +153,13 @@ class Session:
             store.commit()
             self.ahead = Ahead(
                 self.partitions,
-                readers,
+                [reader.decode for reader in readers],
                 lambda source, name: resume.get((source, name), (0, None, None))[2],
+                fold=readers[0].fold,
                 discover=inputs.discover,
                 begun=stand_back if self.serving else lambda: None,
             )
-            # While the first blocks are read and decoded the rest gets ready.
-            self.ahead.start(now_us())
+            self.ahead.start(now_us())  # beside it the rest gets ready
             store.publish()
             self.publishing = Publishing(self.settings.publish, store)
             self.refreshing = Refreshing(store.readers(), self.settings)
