@@ -5,6 +5,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from engine.alone import Alone, alone
 from engine.arrays import Flags, Ints, flags, whole
 from engine.asking import number
 from engine.recent import Recent
@@ -19,6 +20,9 @@ _WHO = ("key", "model_id", "event_id")
 _NEEDED = ("seq", *_WHO, "event_time", "prediction", "label", "job_id", *_NUMBERS)
 LISTED = ", ".join(_NEEDED)
 """The columns of `t_old`, as SQL."""
+_KNOWN: dict[str, pa.DataType] = dict.fromkeys(_NUMBERS, pa.float64())
+_KNOWN |= {"seq": pa.int64(), "key": pa.uint64(), "event_time": pa.timestamp("us")}
+_SCHEMA = pa.schema([(name, _KNOWN.get(name, pa.string())) for name in _NEEDED])
 
 
 class Earlier:
@@ -42,7 +46,7 @@ class Earlier:
         Parameters
         ----------
         rows : pyarrow.Table
-            Columns of `events_log` and `counted`.
+            Columns of `events_log`, `counted` and `fresh`.
         order : int, shape (n,), optional
             The rows in order of their keys.
         """
@@ -50,6 +54,7 @@ class Earlier:
         if counted.true_count < len(rows):
             stored, order = stored.filter(counted), None
         self._recent.add(stored, order)
+        self._recent.touch(rows["seq"].to_numpy()[~flags(whole(rows["fresh"]))])
 
     def replace(self) -> None:
         """Leave out from now on what `t_replaced` holds."""
@@ -59,6 +64,20 @@ class Earlier:
     def drop(self, segment: int) -> None:
         """Forget a segment of lines that is not stored any more."""
         self._recent.begin((segment + 1) << SEGMENT_BITS)
+
+    def alone(self, rows: pa.Table, votes: pa.Table) -> Alone:
+        """Find the votes of a block that stand alone on a prediction of it, or one held here.
+
+        `rows` are the block's own predictions that have a vote, or may stand against others.
+        """
+        near = _filled(self._recent.find(np.unique(keys_of(votes))))
+        own = rows.select(_NEEDED)
+        touched = self._recent.touched(near["seq"].to_numpy())
+        # What was never seen has met nothing, and nothing of it is stored.
+        touched = np.append(touched, self._seen.ask(keys_of(own)).flags)
+        found = alone(near, own, touched, votes)
+        self._recent.touch(found.events["seq"].to_numpy()[~found.new])
+        return found
 
     def fetch(self, touched: pa.Table, rows: pa.Table, votes: pa.Table) -> None:
         """Make `t_old`: the stored predictions that hold and have a touched key, by line.
@@ -83,8 +102,9 @@ class Earlier:
                 f" WHERE seq < {self._recent.since} AND {older.where}"
             )
         if near is not None:
-            self._cursor.register("b_near", near)
-            parts.append(f"SELECT {_listed(near)} FROM b_near")
+            self._recent.touch(near["seq"].to_numpy())
+            self._cursor.register("b_near", _filled(near))
+            parts.append(f"SELECT {LISTED} FROM b_near")
         found = " UNION ALL ".join(parts) or f"SELECT {LISTED} FROM events_kept LIMIT 0"
         self._cursor.execute(f"CREATE OR REPLACE TEMP TABLE t_old AS {found}")
         for name in ("b_far", "b_near"):
@@ -108,8 +128,10 @@ def _not_among(rows: pa.Table | None, asked: pa.Table) -> Keys:
     return np.unique(keys[~same])
 
 
-def _listed(rows: pa.Table) -> str:
-    """Give SQL for the columns of stored rows; those without any value are left out there."""
-    empty = {name: "NULL::DOUBLE" if name in _NUMBERS else "NULL::VARCHAR" for name in _NEEDED}
-    there = set(rows.column_names)
-    return ", ".join(name if name in there else f"{empty[name]} AS {name}" for name in _NEEDED)
+def _filled(rows: pa.Table | None) -> pa.Table:
+    """Give stored rows with all columns; those without any value are left out there."""
+    if rows is None:
+        return _SCHEMA.empty_table()
+    empty = {name: pa.nulls(len(rows), _SCHEMA.field(name).type) for name in _NEEDED}
+    there = {name: rows[name] for name in rows.column_names}
+    return pa.table({**empty, **there}).select(_NEEDED)

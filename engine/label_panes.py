@@ -56,12 +56,12 @@ class LabelPanes:
         self._positives = positives
         self._pane_s = pane_s
 
-    def changes(self, series: str) -> pa.Table:
-        """Give the rows of `t_changes` with their `weight`, in line order.
+    def changes(self, series: str, rows: str = "t_changes") -> pa.Table:
+        """Give the rows of `t_changes`, or `rows`, with their `weight`, in line order.
 
         `series` is SQL over `e.model_id` for the series that an event is counted under.
         """
-        return self._rows(f"SELECT *, {series} AS series_id FROM t_changes e")
+        return self._rows(f"SELECT *, {series} AS series_id FROM {rows} e")
 
     def amounts(self, changes: pa.Table) -> LabelAmounts:
         """Reduce the rows that `changes` gave."""

@@ -105,7 +105,7 @@ class Monitor:
             "SELECT epoch_us(watermark), epoch_us(last_event), next_seq, next_outcome,"
             " small_blocks, compacted_seq FROM clock",
         ) or (None, None, 0, 1, 0, 0)
-        self._next_seq, self._next_outcome, self._blocks, self._compacted_seq = row[2:]
+        self._next_seq, self._pairing.next_outcome, self._blocks, self._compacted_seq = row[2:]
         overall, self.last_event_us = (NEVER if us is None else int(us) for us in row[:2])
         self._watermarks = Watermarks(self._settings.time.allowed_lateness_us, overall)
         for number, source, name, latest in cursor.execute(
@@ -240,9 +240,8 @@ class Monitor:
         cursor.register("b_votes", votes)
         if paired.touched:
             own = rows.filter(pa.array(~paired.fresh))
-            winners, self._next_outcome = self._pairing.settle(
-                hits, touched, own, votes, self._next_outcome, clash=paired.clash
-            )
+            how = {"clash": paired.clash, "told": not self._watch.idle}
+            winners = self._pairing.settle(hits, touched, own, votes, **how)
             paired = count_winners(paired, rows, winners)
         told = rows.append_column("counted", pa.array(paired.counted))
         cursor.register("b_predictions", told)
@@ -255,7 +254,7 @@ class Monitor:
         decided = batch.folded.decisions if batch.folded else None
         self._decisions.count_fresh(rows, block_seq, decided)
         if paired.touched:
-            self._decisions.count_touched(block_seq)
+            self._decisions.count_touched(block_seq, self._pairing.effective)
         self._decisions.merge()
         for name in ("b_predictions", "b_votes"):
             cursor.unregister(name)
@@ -283,7 +282,8 @@ class Monitor:
     def _count_labels(self, batch: Batch, rows: pa.Table, paired: Paired, block_seq: int) -> None:
         """Write what the touched keys add and take back, and what the fresh labels add."""
         known, labels, found, dirty = self._known, self._labels, [], None
-        changes = labels.changes(known.series()) if paired.touched else None
+        told = self._pairing.changes
+        changes = labels.changes(known.series(), told) if paired.touched else None
         if changes is not None and len(changes):
             dirty = labels.dirty(changes)
             found.append(known.admit_classes(labels.amounts(changes)))
@@ -392,7 +392,7 @@ class Monitor:
         write_partition(self._cursor, number, batch, self._watermarks.marks[number], told)
 
     def _write_clock(self) -> None:
-        lines = [self._next_seq, self._next_outcome, self._blocks, self._compacted_seq]
+        lines = [self._next_seq, self._pairing.next_outcome, self._blocks, self._compacted_seq]
         write_clock(self._cursor, self._watermarks.overall_us, self.last_event_us, lines)
 
 

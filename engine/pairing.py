@@ -27,7 +27,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from engine.arrays import Ints
+from engine.alone import Alone
+from engine.arrays import Ints, whole
 from engine.asking import number
 from engine.batch import Batch
 from engine.consensus import decide
@@ -91,6 +92,11 @@ class Pairing:
     ----------
     storing : tuple of str
         The statements that store all rows of `b_predictions`, and the counted ones.
+    next_outcome : int
+        The first free number of an outcome.
+    effective, changes : str
+        SQL for the rows of `t_effective` and `t_changes`, with those of late labels that stand
+        alone (`engine.alone`): these are in no work table, unless they are asked for there.
     """
 
     def __init__(
@@ -110,7 +116,8 @@ class Pairing:
         columns = _BARE_COLUMNS if bare else EVENT_COLUMNS
         every = f"INSERT INTO events_kept SELECT {columns} FROM b_predictions"
         self.storing = every, f"{every} WHERE counted"
-        self._next_outcome = 0
+        self.next_outcome = 1
+        self.effective = self.changes = ""
 
     def classify(
         self, batch: Batch, probes: Probes, repeated: Keys
@@ -156,10 +163,10 @@ class Pairing:
         touched: pa.Table,
         rows: pa.Table,
         votes: pa.Table,
-        next_outcome: int,
         *,
         clash: bool,
-    ) -> tuple[pa.Table, int]:
+        told: bool,
+    ) -> pa.Table:
         """Decide winners and outcomes of the touched keys and write what changed.
 
         Parameters
@@ -172,19 +179,33 @@ class Pairing:
             The block's own predictions that are not fresh, columns of EVENT_COLUMNS.
         votes : pyarrow.Table
             The block's votes.
-        next_outcome : int
-            The first free number of an outcome.
         clash : bool
             Whether predictions may stand against each other.
+        told : bool
+            Whether what was decided, and from what, is to be in the work tables, of all keys.
 
         Returns
         -------
         pyarrow.Table
             `seq` of the block's own rows that are winners now.
-        int
-            The next free number of an outcome.
         """
-        self._next_outcome = next_outcome
+        self.effective, self.changes = "t_effective", "t_changes"
+        won = []
+        if not told and len(votes):
+            taken = self._earlier.alone(rows, votes)
+            won.append(taken.won)
+            votes = votes.filter(pa.array(~taken.chosen))
+            keys = keys_of(taken.events)
+            touched, rows = (_without(table, keys) for table in (touched, rows))
+            self._settle_alone(taken, only=not len(touched))
+        if len(touched):
+            won.append(self._settle(hits, touched, rows, votes, clash=clash))
+        return pa.concat_tables(won)
+
+    def _settle(
+        self, hits: Hits, touched: pa.Table, rows: pa.Table, votes: pa.Table, *, clash: bool
+    ) -> pa.Table:
+        self._cursor.register("b_votes", votes)
         self._cursor.register("touched", touched)
         self._cursor.register("b_touched", rows)
         self._fetch(hits, touched, rows, votes)
@@ -196,10 +217,32 @@ class Pairing:
         self._vote()
         decide(self._cursor, self._horizon_us)
         self._compare(_WINNING if clash else _CANDIDATE_ROWS)
-        winners = self._cursor.sql("SELECT seq FROM t_winners WHERE is_new").to_arrow_table()
+        found = self._cursor.sql("SELECT seq FROM t_winners WHERE is_new")
+        winners: pa.Table = found.to_arrow_table()
         for name in ("touched", "b_touched"):
             self._cursor.unregister(name)
-        return winners, self._next_outcome
+        return winners
+
+    def _settle_alone(self, taken: Alone, *, only: bool) -> None:
+        """Write what the votes that stand alone decide; `only`: there are no others."""
+        if not len(taken):
+            return
+        own, others = ("b_effective", "b_changes"), (self.effective, self.changes)
+        both = (
+            f"(FROM {one} UNION ALL BY NAME FROM {other})"
+            for one, other in zip(own, others, strict=True)
+        )
+        self.effective, self.changes = own if only else both
+        cursor = self._cursor
+        voters = cursor.sql("SELECT voter FROM administrators").to_arrow_table()["voter"]
+        outcomes = taken.outcomes(self._horizon_us, whole(voters), self.next_outcome)
+        for table, rows in (("votes_log", taken.stored()), ("outcomes", outcomes)):
+            cursor.register("b_alone", rows)
+            cursor.execute(f"INSERT INTO {table} SELECT * FROM b_alone")
+        cursor.unregister("b_alone")
+        self.next_outcome += len(outcomes)
+        for name, rows in zip(own, taken.effective(outcomes), strict=True):
+            cursor.register(name, rows)
 
     def _fetch(self, hits: Hits, touched: pa.Table, rows: pa.Table, votes: pa.Table) -> None:
         self._cursor.execute(
@@ -290,19 +333,23 @@ class Pairing:
         )
         cursor.execute(_CHANGES)
         unlike = f" WHERE NOT EXISTS (SELECT 1 FROM t_outcomes_old b WHERE {_SAME})"
-        self._next_outcome += number(
+        self.next_outcome += number(
             cursor,
             "INSERT INTO outcomes SELECT $first - 1 + row_number() OVER"
             " (ORDER BY a.event_seq, a.property), a.event_seq, a.property, a.label,"
             " a.label_number, a.label_time, a.label_source FROM t_outcomes a"
             f"{unlike if known else ''} ORDER BY a.event_seq, a.property",
-            {"first": self._next_outcome},
+            {"first": self.next_outcome},
         )
         if known:
             cursor.execute(
                 "INSERT INTO outcomes_retired SELECT a.seq FROM t_outcomes_old a"
                 f" WHERE NOT EXISTS (SELECT 1 FROM t_outcomes b WHERE {_SAME}) ORDER BY a.seq"
             )
+
+
+def _without(rows: pa.Table, keys: Keys) -> pa.Table:
+    return rows.filter(pa.array(~among(keys_of(rows), keys))) if len(keys) else rows
 
 
 _CANDIDATES = (

@@ -12,12 +12,12 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from engine.arrays import Ints
+from engine.arrays import Flags, Ints
 from engine.seen import Keys, keys_of
 
 __all__ = ["Recent"]
 
-_ROWS, _BYTES = 5 << 18, 96 << 20
+_ROWS, _BYTES = 5 << 18, 128 << 20
 _LONG = 1 << 16  # rows; shorter runs are merged: blocks of a live stream are small
 
 Places = npt.NDArray[np.int32]
@@ -98,7 +98,7 @@ class Recent:
         self.since = since
         self._most = rows, size
         self._runs: deque[_Run] = deque()
-        self._replaced = np.empty(0, np.int64)
+        self._replaced, self._touched = np.empty(0, np.int64), np.empty(0, np.int64)
 
     def add(self, rows: pa.Table, order: Ints | None = None) -> None:
         """Take in the rows of a block.
@@ -125,12 +125,21 @@ class Recent:
         """Leave out lines that others have replaced."""
         self._replaced = np.union1d(self._replaced, lines[lines >= self.since])
 
+    def touch(self, lines: Ints) -> None:
+        """Note lines that have met a vote, or another prediction of their id."""
+        self._touched = np.union1d(self._touched, lines[lines >= self.since])
+
+    def touched(self, lines: Ints) -> Flags:
+        """Tell which lines were noted."""
+        return np.isin(lines, self._touched, assume_unique=True)
+
     def begin(self, line: int) -> None:
         """Forget the lines before `line`."""
         self.since = max(self.since, line)
         while self._runs and self._runs[0].end <= self.since:
             self._runs.popleft()
         self._replaced = self._replaced[self._replaced >= self.since]
+        self._touched = self._touched[self._touched >= self.since]
 
     def find(self, keys: Keys) -> pa.Table | None:
         """Give the rows that have one of `keys`, distinct and ascending; None without any."""

@@ -76,9 +76,15 @@ class Decisions:
         )
         self._cursor.unregister("b_decisions")
 
-    def count_touched(self, block_seq: int) -> None:
-        """Count what settling has changed: `t_effective` (see `engine.pairing`)."""
-        self._rows += number(self._cursor, _DIFFERENCE.format(block_seq=block_seq))
+    def count_touched(self, block_seq: int, rows: str) -> None:
+        """Count what settling has changed: `rows` is `t_effective` (see `engine.pairing`)."""
+        # Only from a table: in one statement with what makes it, DuckDB 2.0 takes the sum of its
+        # weights for 0 where an outcomes table is empty, and leaves everything out.
+        self._rows += number(
+            self._cursor,
+            f"{_INSERT} SELECT {_KEYS}, sum(weight)::BIGINT, {block_seq}"
+            f" FROM ({_decided(rows, 'weight,')}) GROUP BY {_KEYS} HAVING sum(weight) <> 0",
+        )
 
     def merge(self) -> None:
         """Merge the deltas at the end of a block, if it is time and does not cost too much."""
@@ -155,11 +161,4 @@ _STORED = (
     " LEFT JOIN (SELECT x.* FROM outcomes x ANTI JOIN outcomes_retired z ON z.seq = x.seq"
     " WHERE x.event_seq >= {low} AND x.event_seq < {high}) o"
     " ON o.event_seq = e.seq AND o.property = '')"
-)
-
-# Only from a table: in one statement with what makes it, DuckDB 2.0 takes the sum of its weights
-# for 0 where an outcomes table is empty, and leaves everything out.
-_DIFFERENCE = (
-    f"{_INSERT} SELECT {_KEYS}, sum(weight)::BIGINT, {{block_seq}}"
-    f" FROM ({_decided('t_effective', 'weight,')}) GROUP BY {_KEYS} HAVING sum(weight) <> 0"
 )

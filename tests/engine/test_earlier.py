@@ -30,7 +30,8 @@ def keep(store, seen, rows):
         seen.add(seq >> SEGMENT_BITS, pa.array([KEY], pa.uint64()).to_numpy())
     chosen = ", ".join(str(seq) for seq, _ in rows)
     return store.sql(
-        f"SELECT {LISTED}, true AS counted FROM events_kept WHERE seq IN ({chosen}) ORDER BY seq"
+        f"SELECT {LISTED}, true AS counted, true AS fresh FROM events_kept"
+        f" WHERE seq IN ({chosen}) ORDER BY seq"
     ).to_arrow_table()
 
 
