@@ -12,7 +12,7 @@ from collections.abc import Callable
 __all__ = ["COMMIT_EVERY_S", "Pace"]
 
 COMMIT_EVERY_S = 0.4
-_WITHIN_S = 0.85  # of the first block after a commit, the next commit is expected to be done
+_WITHIN_S = 0.7  # of the first block after a commit, the next commit is expected to be done
 _EARLY_COMMITS = 3.0  # times that a commit took lie between two of them
 _LEAST_BYTES = 1 << 20  # smaller blocks take about as long
 
