@@ -118,10 +118,10 @@ _MACROS = {
     + ", coalesce(numbers, '}'))",
     # What follows the first bracket ends the whole, too. A null is a number that the row lacks. As
     # a lambda, since a macro repeats its argument, and planning takes its time for each name in it.
-    "_kept_tidy": "(said) AS list_transform([said], lambda s: CASE WHEN strlen(s) > 2"
-    " THEN ',' || substr(replace(replace(CASE WHEN contains(s, ':null')"
-    " THEN json_merge_patch('{}', s)::VARCHAR ELSE s END, '.0,', ','), '.0}', '}'), 2)"
-    " ELSE '}' END)[1]",
+    "_kept_tidy": "(said) AS list_transform([said], lambda s: list_transform([CASE"
+    " WHEN contains(s, ':null') THEN json_merge_patch('{}', s)::VARCHAR ELSE s END], lambda t:"
+    " CASE WHEN strlen(t) > 2 THEN ',' || substr(replace(replace(t, '.0,', ','), '.0}', '}'), 2)"
+    " ELSE '}' END)[1])[1]",
     # Whether a row is kept as numbers depends on what came before it: what is shown must not. JSON
     # of exact numbers alone is shown as that of a list: names in order, shortest decimals.
     "_kept_plain": "(said) AS list_transform([said], lambda s:"

@@ -115,6 +115,26 @@ def test_law_what_is_made_again_is_what_came(events, most):
             assert json.loads(raw).get(name, {}) == (json.loads(line).get(name) or {})
 
 
+def test_golden_a_row_without_numbers_among_rows_that_have_some_is_made_again():
+    lines = [
+        b'{"model_id":"m","id":"%d","timestamp":1700000000000%s}' % (n, b',"a":1' if n else b"")
+        for n in range(3)
+    ]
+    reading = decoder(0, max_future_us=None)
+    block = Block("s", "p", 0, b"\n".join(lines), 0)
+    reading.decode(block)
+    batch = reading.decode(block)
+    assert batch.predictions["numbers"].to_pylist() == [[None], [1.0], [1.0]]
+    rows = batch.predictions.append_column(
+        "event_time", batch.predictions["event_us"].cast(pa.timestamp("us"))
+    )
+    CURSOR.execute("BEGIN")
+    CURSOR.register("rows", Shapes(CURSOR).kept(rows, batch.shapes))
+    texts = CURSOR.sql(f"SELECT {raw_sql('r')} AS raw FROM rows r").fetchall()
+    CURSOR.execute("ROLLBACK")
+    assert [text for (text,) in texts] == [line.decode() for line in lines]
+
+
 def test_law_the_order_of_ties_is_that_of_what_is_said():
     same = '{"id":"1","model_id":"m","timestamp":1,"features":{"a":1,"b":0.5},"label":null}'
     other = (
