@@ -61,8 +61,8 @@ class Alone:
         """Give the votes as `votes_log` has them, by line."""
         return self.votes.select(_VOTED).sort_by("seq")
 
-    def outcomes(self, horizon_us: int, administrators: Array, first: int) -> pa.Table:
-        """Give what `outcomes` gets.
+    def outcomes(self, horizon_us: int, administrators: Array) -> pa.Table:
+        """Give what `outcomes` gets, without numbers.
 
         Parameters
         ----------
@@ -70,15 +70,12 @@ class Alone:
             The label horizon, µs.
         administrators : pyarrow string array
             Whose votes override.
-        first : int
-            The first free number of an outcome.
         """
         held = self._admissible(horizon_us)
         told = self.votes.filter(pa.array(held))
         overriding = pc.is_in(whole(told["voter"]), value_set=administrators)
         return pa.table(
             {
-                "seq": first + np.arange(len(told)),
                 "event_seq": whole(self.events["seq"]).filter(pa.array(held)),
                 "property": told["property"],
                 "label": told["label"],

@@ -197,14 +197,17 @@ class Pairing:
             votes = votes.filter(pa.array(~taken.chosen))
             keys = keys_of(taken.events)
             touched, rows = (_without(table, keys) for table in (touched, rows))
-            self._settle_alone(taken, only=not len(touched))
+            if len(taken):
+                self._settle_alone(taken, only=not len(touched))
         if len(touched):
-            won.append(self._settle(hits, touched, rows, votes, clash=clash))
+            self._settle_others(hits, touched, rows, votes, clash=clash)
+            found = self._cursor.sql("SELECT seq FROM t_winners WHERE is_new")
+            won.append(found.to_arrow_table())
         return pa.concat_tables(won)
 
-    def _settle(
+    def _settle_others(
         self, hits: Hits, touched: pa.Table, rows: pa.Table, votes: pa.Table, *, clash: bool
-    ) -> pa.Table:
+    ) -> None:
         self._cursor.register("b_votes", votes)
         self._cursor.register("touched", touched)
         self._cursor.register("b_touched", rows)
@@ -217,16 +220,14 @@ class Pairing:
         self._vote()
         decide(self._cursor, self._horizon_us)
         self._compare(_WINNING if clash else _CANDIDATE_ROWS)
-        found = self._cursor.sql("SELECT seq FROM t_winners WHERE is_new")
-        winners: pa.Table = found.to_arrow_table()
-        for name in ("touched", "b_touched"):
-            self._cursor.unregister(name)
-        return winners
+        self._cursor.unregister("touched")
+        self._cursor.unregister("b_touched")
 
     def _settle_alone(self, taken: Alone, *, only: bool) -> None:
-        """Write what the votes that stand alone decide; `only`: there are no others."""
-        if not len(taken):
-            return
+        """Write what the votes that stand alone decide, but for outcomes if there are others.
+
+        Those are numbered together: which votes stand alone depends on what is in memory.
+        """
         own, others = ("b_effective", "b_changes"), (self.effective, self.changes)
         both = (
             f"(FROM {one} UNION ALL BY NAME FROM {other})"
@@ -235,12 +236,13 @@ class Pairing:
         self.effective, self.changes = own if only else both
         cursor = self._cursor
         voters = cursor.sql("SELECT voter FROM administrators").to_arrow_table()["voter"]
-        outcomes = taken.outcomes(self._horizon_us, whole(voters), self.next_outcome)
-        for table, rows in (("votes_log", taken.stored()), ("outcomes", outcomes)):
-            cursor.register("b_alone", rows)
-            cursor.execute(f"INSERT INTO {table} SELECT * FROM b_alone")
+        outcomes = taken.outcomes(self._horizon_us, whole(voters))
+        cursor.register("b_alone", taken.stored())
+        cursor.execute("INSERT INTO votes_log SELECT * FROM b_alone")
         cursor.unregister("b_alone")
-        self.next_outcome += len(outcomes)
+        cursor.register("b_outcomes", outcomes)
+        if only:
+            self._number("FROM b_outcomes")
         for name, rows in zip(own, taken.effective(outcomes), strict=True):
             cursor.register(name, rows)
 
@@ -316,6 +318,15 @@ class Pairing:
         self._cursor.execute("INSERT INTO t_votes SELECT * FROM t_votes_new")
         self._cursor.execute("INSERT INTO votes_log SELECT * FROM t_votes_new ORDER BY seq")
 
+    def _number(self, outcomes: str) -> None:
+        """Write outcomes under the next numbers."""
+        self.next_outcome += number(
+            self._cursor,
+            "INSERT INTO outcomes SELECT $first - 1 + row_number() OVER"
+            f" (ORDER BY event_seq, property), * FROM ({outcomes}) ORDER BY event_seq, property",
+            {"first": self.next_outcome},
+        )
+
     def _compare(self, winning: str) -> None:
         """Make `t_effective` and `t_changes`, and write outcomes that are new or hold no more."""
         cursor = self._cursor
@@ -333,13 +344,10 @@ class Pairing:
         )
         cursor.execute(_CHANGES)
         unlike = f" WHERE NOT EXISTS (SELECT 1 FROM t_outcomes_old b WHERE {_SAME})"
-        self.next_outcome += number(
-            cursor,
-            "INSERT INTO outcomes SELECT $first - 1 + row_number() OVER"
-            " (ORDER BY a.event_seq, a.property), a.event_seq, a.property, a.label,"
-            " a.label_number, a.label_time, a.label_source FROM t_outcomes a"
-            f"{unlike if known else ''} ORDER BY a.event_seq, a.property",
-            {"first": self.next_outcome},
+        self._number(
+            "SELECT a.event_seq, a.property, a.label, a.label_number, a.label_time, a.label_source"
+            f" FROM t_outcomes a{unlike if known else ''}"
+            f"{'' if self.effective == 't_effective' else ' UNION ALL FROM b_outcomes'}"
         )
         if known:
             cursor.execute(

@@ -144,3 +144,29 @@ def test_golden_a_second_vote_is_not_alone(decoder):
         [("Z", "Y", late, "votes")],
         [("Z", "Z", START_MS + 4, "administrator")],
     ]
+
+
+def test_law_a_restart_does_not_show_in_the_numbers_of_outcomes(decoder):
+    """Behind it the votes on older predictions do not stand alone any more."""
+    draw = random.Random(8)
+    events = [
+        {"model_id": "m", "id": n, "timestamp": START_MS + n, "prediction": draw.choice("XY")}
+        for n in range(300)
+    ]
+    events += [
+        {"type": "label", "model_id": "m", "id": draw.randrange(300), "label": draw.choice("XY"),
+         "timestamp": START_MS + n, "by": draw.choice(["ana", "bob"])}
+        for n in range(300)
+    ]  # fmt: skip
+    found = []
+    for restarts in ((False,), (False, False, True, False), (True,)):
+        told = Settings(administrators=("ana",))
+        anew = itertools.cycle(restarts).__next__
+        connection = run(decoder, encoded(events), itertools.repeat(50), told, anew)
+        rows = [
+            connection.execute(f"SELECT * FROM {name} ORDER BY seq").fetchall()
+            for name in ("outcomes", "outcomes_retired", "votes_log")
+        ]
+        found.append(rows)
+    assert found[0] == found[1] == found[2]
+    assert len(found[0][0]) > 150
