@@ -76,7 +76,7 @@ def tables(connection):
     return found
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
 @given(_events, st.integers(0, 1 << 30), st.integers(1, 12))
 def test_law_with_and_without_a_rule_the_tables_are_the_same(decoder, events, seed, cut):
     found = []
