@@ -61,8 +61,10 @@ class Alone:
         """Give the votes as `votes_log` has them, by line."""
         return self.votes.select(_VOTED).sort_by("seq")
 
-    def outcomes(self, horizon_us: int, administrators: Array) -> pa.Table:
-        """Give what `outcomes` gets, without numbers.
+    def decided(
+        self, horizon_us: int, administrators: Array
+    ) -> tuple[pa.Table, pa.Table, pa.Table]:
+        """Give what `outcomes` gets, without numbers, and the rows of `t_effective`, `t_changes`.
 
         Parameters
         ----------
@@ -71,10 +73,11 @@ class Alone:
         administrators : pyarrow string array
             Whose votes override.
         """
-        held = self._admissible(horizon_us)
+        voted, happened = _micros(self.votes["vote_time"]), _micros(self.events["event_time"])
+        held: Flags = np.abs(voted - happened) <= horizon_us
         told = self.votes.filter(pa.array(held))
         overriding = pc.is_in(whole(told["voter"]), value_set=administrators)
-        return pa.table(
+        outcomes = pa.table(
             {
                 "event_seq": whole(self.events["seq"]).filter(pa.array(held)),
                 "property": told["property"],
@@ -84,17 +87,10 @@ class Alone:
                 "label_source": pc.if_else(overriding, "administrator", "votes"),
             }
         )
+        return outcomes, *self._effective(held, outcomes)
 
-    def effective(self, outcomes: pa.Table) -> tuple[pa.Table, pa.Table]:
-        """Give the rows of `t_effective` and of `t_changes` (`engine.pairing`).
-
-        `outcomes` is what `outcomes` gave.
-        """
-        events, count = self.events, len(self.events)
-        place = np.full(count, len(outcomes), np.int64)
-        at = np.searchsorted(whole(events["seq"]).to_numpy(), outcomes["event_seq"].to_numpy())
-        place[at] = np.arange(len(outcomes))
-        there, took = place < len(outcomes), pa.array(place, mask=place == len(outcomes))
+    def _effective(self, held: Flags, outcomes: pa.Table) -> tuple[pa.Table, pa.Table]:
+        events, took = self.events, pa.array(np.cumsum(held) - 1, mask=~held)
         own = {
             "label": whole(events["label"]),
             "label_number": whole(events["label_number"]),
@@ -102,7 +98,7 @@ class Alone:
             "label_source": pc.if_else(whole(events["label"]).is_valid(), "prediction", None),
         }
         now = {
-            name: pc.if_else(pa.array(there), whole(outcomes[name]).take(took), otherwise)
+            name: pc.if_else(pa.array(held), whole(outcomes[name]).take(took), otherwise)
             for name, otherwise in own.items()
         }
         kept = events.drop_columns(["key", "event_id", "label", "label_number"])
@@ -117,11 +113,6 @@ class Alone:
                 _CHANGED
             ),
         )
-
-    def _admissible(self, horizon_us: int) -> Flags:
-        voted, happened = _micros(self.votes["vote_time"]), _micros(self.events["event_time"])
-        within: Flags = np.abs(voted - happened) <= horizon_us
-        return within
 
 
 def alone(stored: pa.Table, own: pa.Table, touched: Flags, votes: pa.Table) -> Alone:

@@ -236,14 +236,14 @@ class Pairing:
         self.effective, self.changes = own if only else both
         cursor = self._cursor
         voters = cursor.sql("SELECT voter FROM administrators").to_arrow_table()["voter"]
-        outcomes = taken.outcomes(self._horizon_us, whole(voters))
+        outcomes, *made = taken.decided(self._horizon_us, whole(voters))
         cursor.register("b_alone", taken.stored())
         cursor.execute("INSERT INTO votes_log SELECT * FROM b_alone")
         cursor.unregister("b_alone")
         cursor.register("b_outcomes", outcomes)
         if only:
             self._number("FROM b_outcomes")
-        for name, rows in zip(own, taken.effective(outcomes), strict=True):
+        for name, rows in zip(own, made, strict=True):
             cursor.register(name, rows)
 
     def _fetch(self, hits: Hits, touched: pa.Table, rows: pa.Table, votes: pa.Table) -> None:
