@@ -273,7 +273,7 @@ class Store:
             self.remember("schema_version", str(step))
         if self.setting("hash_probe") != self._probe():
             # DuckDB does not promise the same hash in every version: stored keys follow it.
-            for table in ("events_kept", "votes_log"):
+            for table in ("events_kept", "events_bare", "votes_log"):
                 self.cursor.execute(f"UPDATE {table} SET key = hash(model_id, event_id)")
             self.cursor.execute("DELETE FROM seen_filters")
             for table, kind in (("runs_log", "run"), ("ingests_log", "ingest")):

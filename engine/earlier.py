@@ -97,7 +97,7 @@ class Earlier:
             # Only the segments that may hold such a key are scanned: seq prunes by row group.
             self._cursor.register("b_far", pa.table({"key": far[older.flags]}))
             parts.append(
-                f"SELECT {LISTED} FROM events_kept SEMI JOIN b_far USING (key)"
+                f"SELECT {LISTED} FROM events_stored SEMI JOIN b_far USING (key)"
                 " ANTI JOIN events_retired USING (seq)"
                 f" WHERE seq < {self._recent.since} AND {older.where}"
             )
@@ -105,7 +105,7 @@ class Earlier:
             self._recent.touch(near["seq"].to_numpy())
             self._cursor.register("b_near", _filled(near))
             parts.append(f"SELECT {LISTED} FROM b_near")
-        found = " UNION ALL ".join(parts) or f"SELECT {LISTED} FROM events_kept LIMIT 0"
+        found = " UNION ALL ".join(parts) or f"SELECT {LISTED} FROM events_stored LIMIT 0"
         self._cursor.execute(f"CREATE OR REPLACE TEMP TABLE t_old AS {found}")
         for name in ("b_far", "b_near"):
             self._cursor.unregister(name)

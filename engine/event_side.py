@@ -112,7 +112,7 @@ class EventSide:
         return values
 
 
-_STORED = "(SELECT * FROM events_kept ANTI JOIN events_retired USING (seq))"
+_STORED = "(SELECT * FROM events_stored ANTI JOIN events_retired USING (seq))"
 _SAID = "e.line, e.shape_id, e.numbers, e.prediction_number, e.score"
 _RECOUNTED = f"e.seq, d.model_id, d.pane_s, {_SAID}"
 

@@ -23,7 +23,7 @@ SELECT e.seq, e.model_id, e.event_time, e.prediction, e.prediction_number, e.sco
     CASE WHEN o.event_seq IS NULL THEN e.label ELSE o.label END AS label,
     CASE WHEN o.event_seq IS NULL THEN e.label_number ELSE o.label_number END AS label_number,
     CASE WHEN o.event_seq IS NULL THEN e.event_time ELSE o.label_time END AS label_time
-FROM (SELECT * FROM events_kept ANTI JOIN events_retired USING (seq)) e
+FROM (SELECT * FROM events_stored ANTI JOIN events_retired USING (seq)) e
 LEFT JOIN (SELECT * FROM outcomes ANTI JOIN outcomes_retired USING (seq) WHERE property = '') o
     ON o.event_seq = e.seq
 WHERE CASE WHEN o.event_seq IS NULL THEN e.label ELSE o.label END IS NOT NULL"""

@@ -105,6 +105,12 @@ def _part_filters(cursor: duckdb.DuckDBPyConnection) -> None:
     cursor.execute("DROP TABLE seen_whole")
 
 
+def _keep_bare(cursor: duckdb.DuckDBPyConnection) -> None:
+    """Version 9: a table for events without properties; those that are stored stay as they are."""
+    cursor.execute(f"CREATE TABLE IF NOT EXISTS events_bare ({KEPT_TABLES['events_bare']})")
+    make_log(cursor)
+
+
 MIGRATIONS: Mapping[int, Callable[[duckdb.DuckDBPyConnection], None]] = {
     2: _add_rules,
     3: _add_anomaly_jobs,
@@ -113,5 +119,6 @@ MIGRATIONS: Mapping[int, Callable[[duckdb.DuckDBPyConnection], None]] = {
     6: _keep_numbers,
     7: _note_ends,
     8: _part_filters,
+    9: _keep_bare,
 }
 """By the version that each leads to, from the one before."""

@@ -39,6 +39,7 @@ from engine.rules.watch import Watch
 from engine.seen import Seen, loaded, save
 from engine.shapes import Shapes
 from engine.stamping import event_rows, event_times, vote_lines, vote_rows
+from engine.storing import store_events
 from engine.watermark import NEVER, Mark, Watermarks
 
 __all__ = ["Monitor"]
@@ -75,8 +76,8 @@ class Monitor:
         self._cursor = cursor
         self._settings = settings
         self._seen, self._unstored = seen or loaded(cursor)
-        horizon_us, bare = settings.time.label_horizon_us, settings.keep_events == "none"
-        self._pairing = Pairing(cursor, self._seen, horizon_us, canonical, bare=bare)
+        horizon_us, self._bare = settings.time.label_horizon_us, settings.keep_events == "none"
+        self._pairing = Pairing(cursor, self._seen, horizon_us, canonical, bare=self._bare)
         self._shapes = Shapes(cursor)
         self._events = EventSide(cursor, pane_s)
         self._positives = positives_of(settings.models)
@@ -244,9 +245,8 @@ class Monitor:
             winners = self._pairing.settle(hits, touched, own, votes, **how)
             paired = count_winners(paired, rows, winners)
         told = rows.append_column("counted", pa.array(paired.counted))
-        cursor.register("b_predictions", told)
         self._pairing.remember(block_seq, told, batch.votes, probes, order)
-        cursor.execute(self._pairing.storing[not paired.counted.all()])
+        store_events(cursor, told, bare=self._bare)
         again = (paired.fresh, votes, paired.clash) if paired.touched else None
         self._watch.take(batch, rows, lines, again)
         self._count_events(batch, rows, paired, block_seq)

@@ -33,14 +33,10 @@ from engine.asking import number
 from engine.batch import Batch
 from engine.consensus import decide
 from engine.earlier import LISTED, Earlier
-from engine.kept import KEPT_COLUMNS, bare_sql, raw_sql
+from engine.kept import bare_sql, raw_sql
 from engine.seen import SEGMENT_BITS, Hits, Keys, Probes, Seen, among, drop, keys_of
 
-__all__ = ["EVENT_COLUMNS", "Paired", "Pairing", "count_winners"]
-
-EVENT_COLUMNS = ", ".join(KEPT_COLUMNS)
-_BARE_COLUMNS = f"{', '.join(KEPT_COLUMNS[:-3])}, NULL, NULL, NULL"
-"""The same of events that are stored without properties."""
+__all__ = ["Paired", "Pairing", "count_winners"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +73,7 @@ class Pairing:
     Parameters
     ----------
     cursor : duckdb.DuckDBPyConnection
-        On the tables of `engine.rows`; relations `b_predictions` (columns of EVENT_COLUMNS,
+        On the tables of `engine.rows`; relations `b_predictions` (columns `KEPT_COLUMNS`,
         with `counted`) and `b_votes` are registered by the monitor.
     seen : Seen
         The filter over all stored keys.
@@ -90,8 +86,6 @@ class Pairing:
 
     Attributes
     ----------
-    storing : tuple of str
-        The statements that store all rows of `b_predictions`, and the counted ones.
     next_outcome : int
         The first free number of an outcome.
     effective, changes : str
@@ -113,9 +107,6 @@ class Pairing:
         self._horizon_us = horizon_us
         self._canonical = canonical
         self._said = bare_sql if bare else raw_sql
-        columns = _BARE_COLUMNS if bare else EVENT_COLUMNS
-        every = f"INSERT INTO events_kept SELECT {columns} FROM b_predictions"
-        self.storing = every, f"{every} WHERE counted"
         self.next_outcome = 1
         self.effective = self.changes = ""
 
@@ -176,7 +167,7 @@ class Pairing:
         touched : pyarrow.Table
             Column `key`, uint64, distinct.
         rows : pyarrow.Table
-            The block's own predictions that are not fresh, columns of EVENT_COLUMNS.
+            The block's own predictions that are not fresh, columns `KEPT_COLUMNS`.
         votes : pyarrow.Table
             The block's votes.
         clash : bool
@@ -292,7 +283,7 @@ class Pairing:
             rows = cursor.execute(
                 "SELECT seq, raw FROM (SELECT t.*, r.raw FROM t_ties t JOIN ("
                 f" SELECT seq, {self._said('b')} AS raw FROM b_touched b"
-                f" UNION ALL SELECT seq, {self._said('e')} AS raw FROM events_kept e"
+                f" UNION ALL SELECT seq, {self._said('e')} AS raw FROM events_stored e"
                 " WHERE seq >= (SELECT min(seq) FROM t_ties)"
                 " AND seq <= (SELECT max(seq) FROM t_ties)) r USING (seq))"
                 " QUALIFY count(DISTINCT raw)"

@@ -44,7 +44,7 @@ select
         ))
     end as properties,
     e.position, e.seq
-from events_kept as e
+from events_stored as e
 anti join events_retired as r on r.seq = e.seq
 left join (
     from outcomes as x anti join outcomes_retired as z on z.seq = x.seq where x.property = ''
@@ -70,7 +70,7 @@ from (
     from votes_log as v
     left join (
         select w.key, w.model_id, w.event_id, w.event_time
-        from events_kept as w anti join events_retired as r on r.seq = w.seq
+        from events_stored as w anti join events_retired as r on r.seq = w.seq
     ) as e on e.key = v.key and e.model_id = v.model_id and e.event_id = v.event_id
 )
 """
@@ -100,7 +100,7 @@ left join (
 _JOBS = """
 select job_id from models_known where job_id is not null
 union
-select job_id from events_kept where job_id is not null
+select job_id from events_stored where job_id is not null
 union
 select job_id from other_events where job_id is not null
 """

@@ -62,7 +62,7 @@ def recount(cursor: duckdb.DuckDBPyConnection, known: Known, pane_s: int, horizo
     _score_positives(cursor, known.declared)
     panes = LabelPanes(cursor, positives_of(known.declared.values()), pane_s)
     counter = _Counter(cursor, known, EventSide(cursor, pane_s), panes)
-    lines = number(cursor, "SELECT max(seq) + 1 FROM events_kept")
+    lines = number(cursor, "SELECT max(seq) + 1 FROM events_stored")
     next_outcome = 1
     for low in range(0, lines, _RANGE):
         bounds = f"seq >= {low} AND seq < {low + _RANGE}"
@@ -78,7 +78,7 @@ def _settle(
     """Decide the outcomes of one range of events; gives the next free outcome number."""
     cursor.execute(
         "CREATE OR REPLACE TEMP TABLE t_winners AS SELECT seq, key, model_id, event_id,"
-        f" event_time FROM events_kept ANTI JOIN events_retired USING (seq) WHERE {bounds}"
+        f" event_time FROM events_stored ANTI JOIN events_retired USING (seq) WHERE {bounds}"
     )
     cursor.execute(
         "CREATE OR REPLACE TEMP TABLE t_votes AS SELECT * FROM votes_log"
@@ -124,7 +124,7 @@ class _Counter:
 
     def count(self, bounds: str, block_seq: int) -> None:
         """Count the events within `bounds`, SQL over `seq`."""
-        stored = "events_kept ANTI JOIN events_retired USING (seq)"
+        stored = "events_stored ANTI JOIN events_retired USING (seq)"
         models = self.cursor.sql(
             "SELECT model_id, job_id, epoch_us(event_time) AS event_us"
             f" FROM {stored} WHERE {bounds} ORDER BY seq"

@@ -40,7 +40,7 @@ def drop_old_events(cursor: duckdb.DuckDBPyConnection, before_us: int) -> list[i
         segment
         for (segment,) in cursor.execute(
             f"SELECT segment FROM (SELECT seq >> {SEGMENT_BITS} AS segment, event_time AS time"
-            f" FROM events_kept UNION ALL SELECT seq >> {SEGMENT_BITS}, vote_time FROM votes_log"
+            f" FROM events_stored UNION ALL SELECT seq >> {SEGMENT_BITS}, vote_time FROM votes_log"
             f" UNION ALL SELECT seq >> {SEGMENT_BITS}, event_time FROM runs_log"
             f" UNION ALL SELECT seq >> {SEGMENT_BITS}, event_time FROM ingests_log)"
             " GROUP BY segment HAVING max(time) < make_timestamp(?) ORDER BY segment",
@@ -59,7 +59,7 @@ def drop_old_events(cursor: duckdb.DuckDBPyConnection, before_us: int) -> list[i
             f" WHERE event_seq >= {low} AND event_seq < {high})"
         )
         cursor.execute(f"DELETE FROM outcomes WHERE event_seq >= {low} AND event_seq < {high}")
-        for table in ("events_kept", "events_retired", "votes_log"):
+        for table in ("events_kept", "events_bare", "events_retired", "votes_log"):
             cursor.execute(f"DELETE FROM {table} WHERE seq >= {low} AND seq < {high}")
         drop_happenings(cursor, low, high)
         # Reference sets stay: what is compared with them is not over.

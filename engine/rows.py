@@ -1,8 +1,8 @@
 """The tables under the public relations: their columns, and what each row means.
 
-Facts are append-only (`events_kept`, read as the view `events_log`: `engine.kept`; `votes_log`,
-`outcomes`, `other_events`); what no longer holds
-is named in `events_retired` and `outcomes_retired`, so that no wide row is ever rewritten. Every
+Facts are append-only (`events_kept` and `events_bare`, read as the views `events_stored` and
+`events_log`: `engine.kept`; `votes_log`, `outcomes`, `other_events`); what no longer holds is named
+in `events_retired` and `outcomes_retired`, so that no wide row is ever rewritten. Every
 `…_panes` table holds deltas: amounts that add up per (model, basis, pane). Whole counts are taken
 back by a negative delta; sums of floats never are: their pane is computed anew from the events.
 
@@ -26,7 +26,7 @@ from engine.topics import TOPIC_TABLES
 
 __all__ = ["SCHEMA_VERSION", "TABLES", "make_tables"]
 
-SCHEMA_VERSION = 8
+SCHEMA_VERSION = 9
 
 TABLES: dict[str, str] = {
     # ---- facts ------------------------------------------------------------------------------

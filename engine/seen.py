@@ -252,7 +252,7 @@ def _set_bits(array: Keys, places: npt.NDArray[np.intp], masks: Keys) -> None:
 def fill(
     seen: Seen,
     cursor: duckdb.DuckDBPyConnection,
-    tables: tuple[str, ...] = ("events_kept", "votes_log"),
+    tables: tuple[str, ...] = ("events_stored", "votes_log"),
     first_seq: int = 0,
 ) -> None:
     """Add the keys of the rows of some tables, from a line on: of all predictions and votes."""

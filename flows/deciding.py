@@ -7,7 +7,7 @@ from collections.abc import Callable
 from connectors.store import Store
 from engine.config import Settings
 from engine.errors import ConfigurationError
-from engine.kept import has_bare_events
+from engine.kept import has_bare_events, make_stored
 
 __all__ = ["agree", "pane_seconds"]
 
@@ -40,8 +40,9 @@ def agree(store: Store, settings: Settings, pane_s: int, recount: Callable[[], N
     if stored is not None and changed:
         _check_recount(store, stored, told)
         recount()
-    if settings.keep_events == "none":
+    if settings.keep_events == "none" and store.setting("events_bare") is None:
         store.remember("events_bare", "true")
+        make_stored(store.cursor)
     store.remember("deciding", told)
     store.remember("pane_s", str(pane_s))
     store.remember("label_horizon_us", str(settings.time.label_horizon_us))

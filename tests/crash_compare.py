@@ -59,7 +59,7 @@ FROM anomaly_state_arrays"""
 TABLES = {
     **dict.fromkeys(_WHOLE),
     # A prediction of numbers is kept as text or as a list; `events` shows the same of both.
-    "events_kept": "SELECT * EXCLUDE (line, shape_id, numbers, received_time) FROM events_kept",
+    "events_stored": "SELECT * EXCLUDE (line, shape_id, numbers, received_time) FROM events_stored",
     # Deltas: every block writes its own, and what they add up to is the same.
     **{
         name: f"SELECT {told} FROM {name} GROUP BY ALL HAVING n <> 0"
@@ -71,7 +71,7 @@ TABLES = {
 
 CUT = frozenset(
     (
-        *("events_kept", "outcomes", "runs_log", "ingests_log", "model_classes"),
+        *("events_stored", "outcomes", "runs_log", "ingests_log", "model_classes"),
         *("events_retired", "outcomes_retired", "processing_retired"),
     )
 )

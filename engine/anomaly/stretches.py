@@ -32,7 +32,7 @@ def stretches(
         return
     table, where = "other_events", "type = $type"
     if job.type is None:
-        table, where = "events_kept", "model_id = $model"
+        table, where = "events_stored", "model_id = $model"
     told: dict[str, object] = {"type": job.type} if job.type else {"model": job.model_id}
     if start_us is not None:
         where += " AND event_time >= make_timestamp($start)"

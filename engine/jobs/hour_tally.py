@@ -186,7 +186,7 @@ def _bound(
     """Give the first or last event time of a span, µs; None where there is none any more."""
     row = first(
         cursor,
-        f"SELECT epoch_us({which}(e.event_time)) FROM events_kept e"
+        f"SELECT epoch_us({which}(e.event_time)) FROM events_stored e"
         f" ANTI JOIN events_retired USING (seq) WHERE {inside}"
         f" AND e.event_time >= make_timestamp({span[0] * 1_000_000})"
         f" AND e.event_time < make_timestamp({span[1] * 1_000_000})",

@@ -26,7 +26,7 @@ _HELD = "FROM outcomes ANTI JOIN outcomes_retired USING (seq) WHERE property = '
 
 def _winners(inside: str, columns: str) -> str:
     return (
-        f"SELECT {columns} FROM events_kept e ANTI JOIN events_retired USING (seq)"
+        f"SELECT {columns} FROM events_stored e ANTI JOIN events_retired USING (seq)"
         f" WHERE {inside} AND {IN_TIME}"
     )
 

@@ -51,7 +51,7 @@ def _any_event(
     cursor: duckdb.DuckDBPyConnection, where: str, values: dict[str, object] | None = None
 ) -> bool:
     """Tell whether there is such an event; row groups without any are passed over."""
-    return first(cursor, f"SELECT 1 FROM events_kept WHERE {where} LIMIT 1", values) is not None
+    return first(cursor, f"SELECT 1 FROM events_stored WHERE {where} LIMIT 1", values) is not None
 
 
 def events_sql(wheres: Iterable[str], predicates: Iterable[Predicate], part: Part = None) -> str:

@@ -98,7 +98,7 @@ def _parts(
     # it plans: 19 ms at 50 million events, where reading the few that are left takes 3.
     seq, where = ("e.seq + 0", " AND ".join(times)) if times else ("e.seq", "true")
     low, high = first(
-        cursor, f"SELECT min({seq}), max({seq}) + 1 FROM events_kept e WHERE {where}"
+        cursor, f"SELECT min({seq}), max({seq}) + 1 FROM events_stored e WHERE {where}"
     ) or (None, None)
     if low is None or high is None:
         return []

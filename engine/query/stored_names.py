@@ -37,8 +37,9 @@ class Seen:
 
 
 _LATEST = (
-    "SELECT raw FROM events_log WHERE seq IN (SELECT seq FROM events_kept ANTI JOIN events_retired"
-    f" USING (seq) WHERE model_id = $model ORDER BY seq DESC LIMIT {SAMPLED})"
+    "SELECT raw FROM events_log WHERE seq IN (SELECT seq FROM events_stored"
+    " ANTI JOIN events_retired USING (seq) WHERE model_id = $model"
+    f" ORDER BY seq DESC LIMIT {SAMPLED})"
 )
 _REFERENCE = (
     "SELECT raw FROM other_events WHERE type = 'reference' AND model_id = $model"
@@ -206,7 +207,7 @@ def _innermost(tree: Query) -> Query:
 
 def _has_rows(cursor: duckdb.DuckDBPyConnection, model_id: str) -> bool:
     sql = (
-        "SELECT 1 WHERE EXISTS (SELECT 1 FROM events_kept WHERE model_id = $model)"
+        "SELECT 1 WHERE EXISTS (SELECT 1 FROM events_stored WHERE model_id = $model)"
         " OR EXISTS (SELECT 1 FROM other_events WHERE type = 'reference' AND model_id = $model)"
     )
     return first(cursor, sql, {"model": model_id}) is not None
@@ -224,7 +225,7 @@ def _present(cursor: duckdb.DuckDBPyConnection, model_id: str, places: Iterable[
     )
     row = first(
         cursor,
-        f"SELECT {found} FROM (SELECT line, shape_id, numbers FROM events_kept"
+        f"SELECT {found} FROM (SELECT line, shape_id, numbers FROM events_stored"
         " WHERE model_id = $model UNION ALL SELECT raw, NULL, NULL FROM other_events"
         " WHERE type = 'reference' AND model_id = $model)",
         {**bound, "model": model_id},

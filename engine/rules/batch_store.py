@@ -19,7 +19,7 @@ Key = tuple[int, str]
 
 _STAMP = pa.timestamp("us")
 _CHUNK = 1 << 18
-_HELD = "(SELECT * FROM events_kept ANTI JOIN events_retired USING (seq)) e"
+_HELD = "(SELECT * FROM events_stored ANTI JOIN events_retired USING (seq)) e"
 
 
 def declarations(others: pa.Table) -> list[tuple[int, str, str]]:
@@ -158,7 +158,7 @@ class BatchStore:
         """Give the number of the first line, up to line `last`, that brought a row of a batch."""
         found = first(
             self._cursor,
-            "SELECT min(seq) FROM events_kept WHERE model_id = $model_id AND batch_id = $batch_id"
+            "SELECT min(seq) FROM events_stored WHERE model_id = $model_id AND batch_id = $batch_id"
             " AND seq <= $last",
             {"model_id": model_id, "batch_id": batch_id, "last": last},
         )

@@ -27,7 +27,7 @@ _CHUNK = 1 << 18
 
 def chunks(cursor: duckdb.DuckDBPyConnection) -> list[str]:
     """Give conditions on `seq` that cut the stored events into ranges of lines."""
-    lines = number(cursor, "SELECT max(seq) + 1 FROM events_kept")
+    lines = number(cursor, "SELECT max(seq) + 1 FROM events_stored")
     return [f"seq >= {low} AND seq < {low + _CHUNK}" for low in range(0, lines, _CHUNK)]
 
 

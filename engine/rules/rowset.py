@@ -266,7 +266,7 @@ class Rowset:
         span = self._span(pairs) if wide else None
         if span is not None:
             far = (
-                f"SELECT seq, {', '.join(wide)} FROM events_kept SEMI JOIN ({pairs}) USING (seq)"
+                f"SELECT seq, {', '.join(wide)} FROM events_stored SEMI JOIN ({pairs}) USING (seq)"
                 f" WHERE seq >= {span[0]} AND seq <= {span[1]}"
             )
             stored = f"SELECT o.*, {extra} FROM ({stored}) o LEFT JOIN ({far}) e USING (seq)"
@@ -323,7 +323,7 @@ class Rowset:
             f" ({arrival_us})::BIGINT AS arrival_us,"
             f" true AS changed, {model_no} AS model_no,"
             f" e.* EXCLUDE (seq, label, label_number), {label}{truths}"
-            " FROM (SELECT * FROM events_kept ANTI JOIN events_retired USING (seq)) e"
+            " FROM (SELECT * FROM events_stored ANTI JOIN events_retired USING (seq)) e"
             f" LEFT JOIN {valid} o ON o.event_seq = e.seq AND o.property = ''{joins}) e"
             f" WHERE model_no IS NOT NULL AND {bounds} ORDER BY seq"
         )

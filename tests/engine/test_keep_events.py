@@ -16,7 +16,7 @@ from engine.config import ModelSettings, RuleSettings, Settings
 from engine.errors import QueryError
 from engine.jobs.questions import parse_question
 from engine.jobs.selection import tally_events
-from engine.kept import has_bare_events
+from engine.kept import BARE, has_bare_events, make_stored
 from engine.monitor import Monitor
 
 RULE = RuleSettings("m1", "avg(features.a)", "upper", 3, "warning", name="r", lookback_s=60)
@@ -31,6 +31,7 @@ def fed(keep, blocks, least=0):
         store.execute("BEGIN")
         if kept == "none":
             store.execute("INSERT OR REPLACE INTO settings VALUES ('events_bare', 'true')")
+            make_stored(store)
         monitor = Monitor(store, settings, 60, canonical)
         monitor.watch()
         data = b"".join(lines)
@@ -80,10 +81,38 @@ def test_golden_no_property_is_stored():
     store = fed(("none",), [lines_of(stream(4, 100))])
     ((bare, every),) = store.execute(
         "SELECT count(*) FILTER (line IS NULL AND numbers IS NULL AND shape_id IS NULL), count(*)"
-        " FROM events_kept"
+        " FROM events_stored"
     ).fetchall()
     assert bare == every > 60
     assert store.execute("SELECT DISTINCT properties::VARCHAR FROM events").fetchall() == [("{}",)]
+
+
+@pytest.mark.parametrize(
+    ("more", "table"),
+    [
+        ({}, "events_bare"),
+        ({"label": "b", "score": 0.5, "job_id": "j", "features": {"a": 1}}, "events_bare"),
+        ({"label": 1}, "events_kept"),
+        ({"prediction": 2}, "events_kept"),
+        ({"batch_id": "x"}, "events_kept"),
+        ({"bucket_id": "x"}, "events_kept"),
+    ],
+    ids=str,
+)
+def test_golden_only_what_has_rarer_fields_has_all_columns(more, table):
+    plain = {"model_id": "m1", "id": "y", "timestamp": START_MS, "prediction": "a"}
+    event = plain | {"id": "x", "timestamp": START_MS + 1000} | more
+    store = fed(("none", "none"), [lines_of([plain]), lines_of([event])])
+    for each in ("events_bare", "events_kept"):
+        rows = store.execute(f"SELECT event_id FROM {each} ORDER BY seq").fetchall()
+        wanted = ["y"] * (each == "events_bare") + ["x"] * (each == table)
+        assert [name for (name,) in rows] == wanted
+    columns = (
+        "model_id, event_id, event_time, prediction, label, score, job_id, batch_id, bucket_id"
+    )
+    twin = fed(("all", "all"), [lines_of([plain]), lines_of([event])])
+    said = [each.execute(f"SELECT {columns} FROM events ORDER BY seq") for each in (store, twin)]
+    assert said[0].fetchall() == said[1].fetchall()
 
 
 def corrected(feature, seconds=0):
@@ -140,7 +169,8 @@ def test_error_properties_of_stored_events_are_refused():
 
 def test_golden_once_no_such_event_is_left_nothing_is_refused():
     store = fed(("none", "all"), [lines_of(stream(5, 20)), lines_of(stream(6, 100))])
-    store.execute("DELETE FROM events_kept WHERE line IS NULL AND shape_id IS NULL")
+    store.execute(f"DELETE FROM events_kept WHERE {BARE}")
+    store.execute("DELETE FROM events_bare")
     assert not has_bare_events(store)
     answer = ask(store, MODELS[0], {"select": [one("count", "n"), one("avg", "v", property="a")]})
     assert answer[0]["n"] > 20
