@@ -47,10 +47,11 @@ KEPT_COLUMNS = (
 )
 
 RARE_COLUMNS = ("prediction_number", "label_number", "positive_score", "batch_id", "bucket_id")
-"""What `events_bare` has no columns for, beside the properties."""
+"""What an event has to be without to be stored in `events_bare`."""
 
-_SAID = ("line", "shape_id", "numbers")
-BARE_COLUMNS = tuple(name for name in KEPT_COLUMNS if name not in (*RARE_COLUMNS, *_SAID))
+# The first two are there to tell how a line came in; nothing is computed from them.
+_LEFT_OUT = ("watermark", "partition_id", "line", "shape_id", "numbers")
+BARE_COLUMNS = tuple(name for name in KEPT_COLUMNS if name not in (*RARE_COLUMNS, *_LEFT_OUT))
 
 KEPT_TABLES: dict[str, str] = {
     "events_kept": """
@@ -71,9 +72,8 @@ KEPT_TABLES: dict[str, str] = {
     "events_bare": """
         seq BIGINT NOT NULL, key UBIGINT NOT NULL, model_id VARCHAR NOT NULL,
         event_id VARCHAR NOT NULL USING COMPRESSION uncompressed,
-        event_time TIMESTAMP NOT NULL, received_time TIMESTAMP NOT NULL, watermark TIMESTAMP,
-        prediction VARCHAR, label VARCHAR, score DOUBLE, job_id VARCHAR,
-        partition_id INTEGER NOT NULL, position BIGINT NOT NULL
+        event_time TIMESTAMP NOT NULL, received_time TIMESTAMP NOT NULL,
+        prediction VARCHAR, label VARCHAR, score DOUBLE, job_id VARCHAR, position BIGINT NOT NULL
     """,
     "shapes": """
         shape_id INTEGER PRIMARY KEY,
@@ -153,7 +153,8 @@ _MACROS = {
 
 
 _TYPES = dict.fromkeys(("batch_id", "bucket_id", "line"), "VARCHAR")
-_TYPES |= {"shape_id": "INTEGER", "numbers": "DOUBLE[]"}
+_TYPES |= dict.fromkeys(("partition_id", "shape_id"), "INTEGER")
+_TYPES |= {"watermark": "TIMESTAMP", "numbers": "DOUBLE[]"}
 _WHOLE = f"SELECT {', '.join(KEPT_COLUMNS)} FROM events_kept"
 _BOTH = f"{_WHOLE} UNION ALL SELECT " + ", ".join(
     name if name in BARE_COLUMNS else f"NULL::{_TYPES.get(name, 'DOUBLE')}" for name in KEPT_COLUMNS
