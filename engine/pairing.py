@@ -21,6 +21,7 @@ The work tables that the pairing leaves for the reductions, all temporary:
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import duckdb
 import numpy as np
@@ -28,7 +29,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from engine.alone import Alone
-from engine.arrays import Ints, whole
+from engine.arrays import Array, Ints, whole
 from engine.asking import number
 from engine.batch import Batch
 from engine.consensus import decide
@@ -196,6 +197,12 @@ class Pairing:
             won.append(found.to_arrow_table())
         return pa.concat_tables(won)
 
+    @cached_property
+    def _voters(self) -> Array:
+        """The administrators: these are as they were at the start as long as a run lasts."""
+        found = self._cursor.sql("SELECT voter FROM administrators").to_arrow_table()
+        return whole(found["voter"])
+
     def _settle_others(
         self, hits: Hits, touched: pa.Table, rows: pa.Table, votes: pa.Table, *, clash: bool
     ) -> None:
@@ -226,8 +233,7 @@ class Pairing:
         )
         self.effective, self.changes = own if only else both
         cursor = self._cursor
-        voters = cursor.sql("SELECT voter FROM administrators").to_arrow_table()["voter"]
-        outcomes, *made = taken.decided(self._horizon_us, whole(voters))
+        outcomes, *made = taken.decided(self._horizon_us, self._voters)
         cursor.register("b_alone", taken.stored())
         cursor.execute("INSERT INTO votes_log SELECT * FROM b_alone")
         cursor.unregister("b_alone")
