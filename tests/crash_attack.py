@@ -25,7 +25,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from crash_compare import differences
-from crash_settings import everything_set
+from crash_settings import everything_set, unwatched_set
 from crash_sources import SOURCES
 from crash_stream import electricity, everything
 from crash_writes import Blow, counted, library, watched
@@ -48,6 +48,10 @@ STREAMS = {
     "everything": (
         everything,
         lambda seed: lambda folder: everything_set(seed, folder / "reference.ndjson"),
+    ),
+    "unwatched": (
+        everything,
+        lambda seed: lambda folder: unwatched_set(seed, folder / "reference.ndjson"),
     ),
     "electricity": (lambda _seed, _count: electricity(), lambda _seed: lambda _folder: {}),
 }

@@ -9,7 +9,15 @@ from crash_events import CATALOGUES, STEP_RULES
 from crash_stream import NIGHTLY, REFERENCE, SHOP
 from rule_traces import declared, random_rules
 
-__all__ = ["ANOMALY_JOBS", "RULES", "SCORE_RULES", "declared_rule", "everything_set", "written"]
+__all__ = [
+    "ANOMALY_JOBS",
+    "RULES",
+    "SCORE_RULES",
+    "declared_rule",
+    "everything_set",
+    "unwatched_set",
+    "written",
+]
 
 RULES = 50
 ANOMALY_JOBS = [
@@ -169,6 +177,20 @@ def everything_set(seed, reference):
         "users": [{"username": "root", "role": "administrator"}],
         "retention": {"events": "90d", "evaluations": "30m", "rejects": "30d"},
     }
+
+
+def unwatched_set(seed, reference):
+    """Give the sections of `everything_set` without what follows the rows of events.
+
+    Then late labels that stand alone are settled by arrays, and events without properties are kept
+    in a table of their own.
+    """
+    watching = ("metrics", "alert_rules", "anomaly_jobs", "calendars")
+    told = everything_set(seed, reference)
+    kept = {name: section for name, section in told.items() if name not in watching}
+    # Models with a reference have rules of their own, and batches are always followed.
+    models = [each for each in told["models"] if each["id"] not in (SHOP, NIGHTLY)]
+    return kept | {"models": models, "keep_events": "none"}
 
 
 def written(folder, sources, sections):

@@ -88,6 +88,12 @@ def test_fault_killed_runs_of_everything_end_equal(attack, source, seed):
     attack(source, "everything", seed)
 
 
+@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("source", ["files"])
+def test_fault_killed_runs_without_rules_end_equal(attack, source, seed):
+    attack(source, "unwatched", seed)
+
+
 @pytest.mark.skipif(not ELECTRICITY.exists(), reason="the electricity file is not there")
 @pytest.mark.parametrize("seed", SEEDS)
 @pytest.mark.parametrize("source", ["files"])
