@@ -383,4 +383,4 @@ def _placed(table: pa.Table, block: Block, lines: Lines, keys: Array | None = No
 
 
 def _unicode(text: str) -> str:
-    return text.encode("utf-8", "backslashreplace").decode()
+    return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode()

@@ -23,6 +23,8 @@ MAX_NAME = 256
 RAW_BYTES = 64 << 10
 _SHOWN = 80
 _PATH = 300
+# One for all: `json.dumps` would make one for each of a flood of bad lines.
+_WRITER = json.JSONEncoder(ensure_ascii=False, default=lambda other: other.text)
 
 
 class Fault(Exception):  # noqa: N818 -- it never leaves this package: it becomes a reject
@@ -47,10 +49,7 @@ def shown(value: object) -> str:
     >>> shown("é"), len(shown("x" * 200))
     ('"é"', 80)
     """
-    if isinstance(value, Refused):
-        text = value.text
-    else:
-        text = json.dumps(value, ensure_ascii=False, default=lambda other: other.text)
+    text = value.text if isinstance(value, Refused) else _WRITER.encode(value)
     return text if len(text) <= _SHOWN else text[: _SHOWN - 1] + "…"
 
 
