@@ -188,7 +188,8 @@ def unwatched_set(seed, reference):
     watching = ("metrics", "alert_rules", "anomaly_jobs", "calendars")
     told = everything_set(seed, reference)
     kept = {name: section for name, section in told.items() if name not in watching}
-    # Models with a reference have rules of their own, and batches are always followed.
+    # Models with a reference have rules of their own (in the stream, too, it is to be left out),
+    # and batches are always followed.
     models = [each for each in told["models"] if each["id"] not in (SHOP, NIGHTLY)]
     return kept | {"models": models, "keep_events": "none"}
 
