@@ -113,7 +113,7 @@ class _Work:
     rows: _Rows = field(default_factory=_Rows)
     parts: list[Clean] = field(default_factory=list)
     others: list[pa.Table] = field(default_factory=list)
-    hidden: int = 0  # malformed lines that their first and last byte did not tell
+    hidden: int = 0  # bytes of the longest malformed line not told by its first and last byte
 
 
 # Reads some lines by column; gives which of them are done, and which the other room has to read.
@@ -163,7 +163,9 @@ class Decoder:
         self._reader = Reader(max_future_us=max_future_us)
         self._learned = Schema()
         self._learned_others = OtherSchema()
-        self._wary = False  # the block before had lines that make `from_json` slow
+        # Malformed lines make `from_json` slow. In the block before they had so many bytes at most:
+        # cut off lines are short, and only lines that are as short are looked at beforehand.
+        self._wary = 0
 
     def decode(self, block: Block) -> Batch:
         """Return the columns of a block; a pure function of the block and the settings."""
@@ -186,13 +188,17 @@ class Decoder:
     def _well_formed(self, work: _Work, todo: Ints) -> Ints:
         """Have lines that look malformed read one by one, and return the others."""
         bad = no_objects(work.lines, todo)
-        work.hidden -= int(np.count_nonzero(bad))
+        if bad.any():
+            self._one_by_one(work, todo[bad])
+            todo = todo[~bad]
+            work.hidden = 0
         if self._wary:
-            bad |= malformed(self._cursor, work.lines, todo)
-        if not bad.any():
-            return todo
-        self._one_by_one(work, todo[bad])
-        return todo[~bad]
+            size = (work.lines.ends - work.lines.starts)[todo]
+            bad = size <= self._wary
+            bad[bad] = malformed(self._cursor, work.lines, todo[bad])
+            self._one_by_one(work, todo[bad])
+            todo = todo[~bad]
+        return todo
 
     def _read(self, work: _Work, todo: Ints) -> None:
         """Read all lines, each first by the room that its looks call for, if need be by both."""
@@ -225,7 +231,7 @@ class Decoder:
         more = self._rounds(work, rest, predictions, self._least_lines)
         left = self._rounds(work, more, others, least)
         self._one_by_one(work, left)
-        self._wary = work.hidden > 0
+        self._wary = work.hidden
         self._learned.settle()
         self._learned_others.settle()
 
@@ -259,7 +265,8 @@ class Decoder:
                     raw = mapped.text(value)
                 event = self._reader.event(value, received_us=block.received_us)
             except Fault as fault:
-                work.hidden += fault.field is None
+                if fault.field is None:
+                    work.hidden = max(work.hidden, len(line))
                 rows.reject(row, fault.reason, fault.field, line)
                 continue
             if event.type in OTHERS:

@@ -111,7 +111,9 @@ def _unreadable(lines: Lines) -> list[int]:
     """Return the lines that are not UTF-8, ascending."""
     ends = np.append(lines.offsets[1:], len(lines.data))
     words = np.frombuffer(lines.data, np.uint64, len(lines.data) // 8)
-    odd = np.flatnonzero(words & _HIGH_BITS) * 8
+    pieces = range(0, len(words), _PIECE_BYTES)
+    found = [np.flatnonzero(words[at : at + _PIECE_BYTES] & _HIGH_BITS) + at for at in pieces]
+    odd = 8 * np.concatenate([*found, np.zeros(0, np.int64)])
     if len(odd) * _FEW < len(lines.data):
         # Nearly all is ASCII: the lines around the bytes that are not are looked at one by one.
         around = (odd[:, None] + np.arange(8)).ravel()
