@@ -152,14 +152,9 @@ _MACROS = {
 }
 
 
-_TYPES = dict.fromkeys(("batch_id", "bucket_id", "line"), "VARCHAR")
-_TYPES |= dict.fromkeys(("partition_id", "shape_id"), "INTEGER")
-_TYPES |= {"watermark": "TIMESTAMP", "numbers": "DOUBLE[]"}
 _WHOLE = f"SELECT {', '.join(KEPT_COLUMNS)} FROM events_kept"
-_BOTH = f"{_WHOLE} UNION ALL SELECT " + ", ".join(
-    name if name in BARE_COLUMNS else f"NULL::{_TYPES.get(name, 'DOUBLE')}" for name in KEPT_COLUMNS
-)
-_STORED = {False: _WHOLE, True: f"{_BOTH} FROM events_bare"}
+_BARE = f"SELECT {', '.join(BARE_COLUMNS)} FROM events_bare"
+_STORED = {False: _WHOLE, True: f"{_WHOLE} UNION ALL BY NAME {_BARE}"}
 
 _COLUMNS = ", ".join(f"e.{name}" for name in KEPT_COLUMNS)
 _VIEW = f"SELECT {_COLUMNS}, {raw_sql('e')} AS raw FROM events_stored e"

@@ -21,6 +21,7 @@ _OPEN, _CLOSE = ord("{"), ord("}")
 _LARGEST = 2**31 - 1  # Arrow counts in 32 bits
 # Of lines that are not all UTF-8, so much is looked at at once: small enough to make a string of.
 _PIECE_BYTES = 32 << 10
+_PIECE_WORDS = 32 << 10  # scanned at once: what is put aside stays in the processor's cache
 _HIGH_BITS = np.uint64(0x8080808080808080)
 _FEW = 4096  # bytes of the block for each eight that are not all ASCII
 _VIEW = "lines_to_check"
@@ -111,8 +112,8 @@ def _unreadable(lines: Lines) -> list[int]:
     """Return the lines that are not UTF-8, ascending."""
     ends = np.append(lines.offsets[1:], len(lines.data))
     words = np.frombuffer(lines.data, np.uint64, len(lines.data) // 8)
-    pieces = range(0, len(words), _PIECE_BYTES)
-    found = [np.flatnonzero(words[at : at + _PIECE_BYTES] & _HIGH_BITS) + at for at in pieces]
+    pieces = range(0, len(words), _PIECE_WORDS)
+    found = [np.flatnonzero(words[at : at + _PIECE_WORDS] & _HIGH_BITS) + at for at in pieces]
     odd = 8 * np.concatenate([*found, np.zeros(0, np.int64)])
     if len(odd) * _FEW < len(lines.data):
         # Nearly all is ASCII: the lines around the bytes that are not are looked at one by one.
